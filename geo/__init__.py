@@ -1,0 +1,1 @@
+"""Coordinates, editions, the locator. Knows nothing of events."""

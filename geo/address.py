@@ -1,0 +1,134 @@
+"""Reads which division a Chinese address text names, when an event has no coordinates. The locator makes it a place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import ahocorasick
+
+from geo.divisions import LEVELS, Division, Divisions
+
+LONGEST = 500  # characters of an address that are read
+# Longest first: the ends that say what a division is, which people leave out when they write an address.
+_SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "city": ("市",),
+    "county": ("自治县", "林区", "区", "县", "市", "旗"),
+    "town": ("街道办事处", "办事处街道", "民族乡", "街道", "林场", "农场", "水库", "镇", "乡"),
+    "village": ("社区居民委员会", "社区居委会", "村民委员会", "居民委员会", "村委会", "居委会", "社区", "村"),
+}
+# The ends people put instead, grouped by what they mean: within a group they are as good as the real one.
+_SPOKEN: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "county": (("区",), ("县",), ("市",)),
+    "town": (("街道办事处", "街道办", "街道"), ("镇",), ("乡",)),
+    "village": (("社区", "社区居委会", "居民委员会", "居委会", "居委"), ("村", "村民委员会", "村委会", "村委")),
+}
+_BARE, _OTHER_KIND, _OWN_KIND = range(3)  # how a name ends in the text: not at all, like another kind, like its own
+_KEPT = ("林场", "农场", "水库")  # ends that nobody replaces
+_NOISE = re.compile(r"[\s,，。、;；:：\-—_/()（）]+")
+# A division's bare name before one of these is a road or a house, not the division.
+_ROAD = re.compile(r".{0,3}?(路|街(?!道)|大道|巷|桥|公园|广场|花园|小区|酒店|医院|学校|小学|中学|站)")
+_DEPTH = {level: depth for depth, level in enumerate(LEVELS)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A division found in the text: from where to where, and how its name ends there."""
+
+    start: int
+    end: int
+    ending: int
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+class AddressIndex:
+    """Every way each division's name is written, searched for all at once. Safe to share between threads."""
+
+    def __init__(self, divisions: Divisions) -> None:
+        self._divisions = divisions
+        spellings: dict[str, list[tuple[str, int]]] = {}
+        for level in _SUFFIXES:
+            for row in divisions.level(level):
+                for spelling, ending in dict(_spellings(row)).items():
+                    spellings.setdefault(spelling, []).append((row.code, ending))
+        self._words = ahocorasick.Automaton()
+        for spelling, rows in spellings.items():
+            self._words.add_word(spelling, (len(spelling), tuple(rows)))
+        self._words.make_automaton()
+
+    def match(self, text: str) -> list[Division]:
+        """The divisions below the city that the text names best, by code: one if it is clear, several if equally good.
+
+        A division counts together with those above it that stand before it in the text. A chain that contradicts
+        another division in the text is out; of the others the one that explains most characters wins, then the most
+        specific.
+        """
+        named = self._named(_NOISE.sub("", text[:LONGEST]))
+        scores = {code: self._score(code, named) for code in named}
+        best = max((score for score in scores.values() if score is not None), default=None)
+        rows = [
+            self._divisions.get(code) for code, score in sorted(scores.items()) if score == best and best is not None
+        ]
+        return [row for row in rows if row is not None and row.level != LEVELS[0]]
+
+    def _named(self, text: str) -> dict[str, _Named]:
+        """For each division its longest spelling in the text, the first of equal ones."""
+        found: dict[str, _Named] = {}
+        if not len(self._words):
+            return found
+        for last, (length, rows) in self._words.iter(text):
+            road = _ROAD.match(text, last + 1) is not None
+            for code, ending in rows:
+                known = found.get(code)
+                if (ending or not road) and (known is None or length > known.length):
+                    found[code] = _Named(last + 1 - length, last + 1, ending)
+        return found
+
+    def _score(self, code: str, named: Mapping[str, _Named]) -> tuple[int, int, int, int] | None:
+        """Characters explained, divisions in the chain, how it ends, depth; None if it cannot be meant."""
+        mine = named[code]
+        path = self._divisions.path(code)
+        explained, chain, cut, context = mine.length, 1, mine.start, False
+        for above in reversed([other for other in path.values() if other != code]):
+            span = named.get(above)
+            if span is not None and span.end <= cut:
+                explained, cut = explained + span.length, span.start
+                chain += 1
+                context = context or self._depth(above) > 0
+        depth = self._depth(code)
+        if mine.ending == _BARE and not context:
+            return None  # a bare name such as 江南 or 大坪 alone may be anything
+        if any(self._contradicts(other, span, depth, mine, path, named) for other, span in named.items()):
+            return None
+        return explained, chain, mine.ending, depth if mine.ending else -depth
+
+    def _contradicts(
+        self, other: str, span: _Named, depth: int, mine: _Named, path: Mapping[str, str], named: Mapping[str, _Named]
+    ) -> bool:
+        """Whether `other`, at a coarser level, is named in full where nothing above the candidate is named."""
+        if span.ending == _BARE or self._depth(other) >= depth or (span.start < mine.end and mine.start < span.end):
+            return False
+        return not any(
+            (there := named.get(above)) is not None and there.start <= span.start and span.end <= there.end
+            for above in path.values()
+        )
+
+    def _depth(self, code: str) -> int:
+        row = self._divisions.get(code)
+        return _DEPTH[row.level] if row else 0
+
+
+def _spellings(row: Division) -> Iterator[tuple[str, int]]:
+    """Each spelling of a division's name, and how it ends."""
+    end = next((end for end in _SUFFIXES[row.level] if row.name.endswith(end) and len(row.name) > len(end)), "")
+    bare = row.name.removesuffix(end)
+    if end and len(bare) >= 2:
+        yield bare, _BARE
+        for group in _SPOKEN.get(row.level, ()) if end not in _KEPT else ():
+            own = any(end.endswith(spoken) for spoken in group)
+            yield from ((bare + spoken, _OWN_KIND if own else _OTHER_KIND) for spoken in group)
+    yield row.name, _OWN_KIND
