@@ -1,0 +1,1 @@
+"""rq workers: handle, deliver, patrol."""
