@@ -1,0 +1,224 @@
+"""The city pack's model: everything that makes one city different from another, read from a folder and checked whole."""
+
+import csv
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from citybrain.deadline import Calendar
+from citybrain.departments import Department, Departments, check_departments
+from citybrain.mistakes import from_validation
+from geo.datum import check_datum
+from geo.divisions import Divisions, check_divisions
+from geo.edition import load_edition
+from geo.locator import Locator
+from geo.mistake import Mistake, Mistakes, did_you_mean
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LEVELS = ("county", "town", "village", "cell")
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"a time zone such as Asia/Shanghai{did_you_mean(name, available_timezones())}")
+    return name
+
+
+def _datum(name: str) -> str:
+    check_datum(name)
+    return name
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class CityTable(_Table):
+    code: str
+    name: str
+    name_en: str
+    timezone: Annotated[str, AfterValidator(_zone)]
+    default_datum: Annotated[str, AfterValidator(_datum)]
+    crs: str = Field(description="projected, for metres")
+    snap_m: Annotated[float, Field(ge=0, le=10_000)] = 50
+    near_m: Annotated[float, Field(ge=0, le=1_000)] = 10
+    envelope: tuple[float, float, float, float] = Field(description="west, south, east, north")
+    placeholders: list[tuple[float, float]] = []
+    boundaries_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = Field(description="they hold since then")
+
+
+class LevelTable(_Table):
+    name: str
+    name_en: str
+    generated: bool = False  # made from the level above, for demonstration, where a city has no ground of its own
+
+
+class LevelsTable(_Table):
+    nested: bool = True
+    county: LevelTable | None = None
+    town: LevelTable | None = None
+    village: LevelTable | None = None
+    cell: LevelTable | None = None
+
+
+class WorkingTimeTable(_Table):
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    hours: list[Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d$")]]
+
+
+class WebhooksTable(_Table):
+    allow: list[str] = []
+
+
+class CoverageTable(_Table):
+    window_days: Annotated[int, Field(ge=1, le=366)] = 30
+
+
+class CityFile(_Table):
+    city: CityTable
+    levels: LevelsTable
+    working_time: WorkingTimeTable
+    webhooks: WebhooksTable = WebhooksTable()
+    coverage: CoverageTable = CoverageTable()
+
+
+@dataclass(frozen=True)
+class City:
+    """One city. `public_url` is where departments reach this installation."""
+
+    pack: Path
+    file: CityFile
+    divisions: Divisions
+    departments: Departments
+    calendar: Calendar
+    public_url: str = ""
+    _below: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.file.city.name
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.file.city.timezone)
+
+    @property
+    def default_datum(self) -> str:
+        return self.file.city.default_datum
+
+    @property
+    def envelope(self) -> tuple[float, float, float, float]:
+        return self.file.city.envelope
+
+    @property
+    def placeholders(self) -> list[tuple[float, float]]:
+        return self.file.city.placeholders
+
+    @cached_property
+    def levels(self) -> dict[str, LevelTable]:
+        """The located levels that this city has, coarse to fine."""
+        given = ((level, getattr(self.file.levels, level)) for level in LEVELS)
+        return {level: table for level, table in given if table is not None}
+
+    def level_of(self, code: str) -> str | None:
+        division = self.divisions.get(code)
+        return division.level if division else None
+
+    def departments_below(self, code: str) -> frozenset[str]:
+        """The department and all below it; just the code itself when it is unknown."""
+        if not self._below:
+            self._below.update(_below(self.departments))
+        return self._below.get(code, frozenset({code}))
+
+    def locator(self, cache: Path, progress: Any = None) -> Locator:
+        """Reads the ground from the cache, or makes it first."""
+        head = self.file.city
+        edition = load_edition(
+            self.pack, self.divisions, list(self.levels), crs=head.crs, cache_dir=cache, progress=progress,
+            dated=head.boundaries_date, generate_cells=any(table.generated for table in self.levels.values()), nested=self.file.levels.nested,
+        )  # fmt: skip
+        return Locator(edition, self.divisions, crs=head.crs, snap_m=head.snap_m, near_m=head.near_m)
+
+
+def load_city(pack: Path, public_url: str = "") -> City:
+    """Raises `Mistakes` with everything that is wrong in the pack."""
+    city, mistakes = check_city(pack, public_url)
+    if mistakes or city is None:
+        raise Mistakes(mistakes)
+    return city
+
+
+def check_city(pack: Path, public_url: str = "") -> tuple[City | None, list[Mistake]]:
+    """The city as far as it could be read, and every mistake in its files."""
+    if not pack.is_dir():
+        return None, [Mistake(str(pack), "the pack", "a folder with city.toml, divisions.csv, departments.toml")]
+    file, mistakes = _read_city_file(pack / "city.toml")
+    divisions, wrong = check_divisions(pack / "divisions.csv")
+    mistakes += wrong
+    departments, wrong = check_departments(pack / "departments.toml", divisions)
+    mistakes += wrong
+    days, wrong = _read_calendar(pack / "calendar.csv")
+    mistakes += wrong
+    if file is None:
+        return None, mistakes
+    if divisions.get(file.city.code) is None:
+        mistakes.append(Mistake("city.toml", "city.code", f"a division of divisions.csv, found {file.city.code}"))
+    time = file.working_time
+    intervals = [(hours[:5], hours[6:]) for hours in time.hours]
+    weekdays = [WEEKDAYS.index(day) for day in time.days]
+    try:
+        calendar = Calendar(ZoneInfo(file.city.timezone), weekdays, intervals, days)
+    except ValueError as error:
+        return None, [*mistakes, Mistake("city.toml", "working_time", str(error))]
+    return City(pack, file, divisions, departments, calendar, public_url), mistakes
+
+
+def _read_city_file(path: Path) -> tuple[CityFile | None, list[Mistake]]:
+    try:
+        return CityFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))), []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return None, [Mistake(path.name, "the file", f"a readable UTF-8 TOML file ({error})")]
+    except ValidationError as error:
+        return None, from_validation(path.name, error, CityFile)
+
+
+def _read_calendar(path: Path) -> tuple[dict[date, str], list[Mistake]]:
+    """Days that differ from the week: `holiday` or `workday`."""
+    if not path.exists():
+        return {}, []
+    days: dict[date, str] = {}
+    mistakes: list[Mistake] = []
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(line for line in lines if not line.startswith("#"))
+        if reader.fieldnames != ["date", "kind"]:
+            return {}, [Mistake(path.name, "the header", f"date,kind, found {','.join(reader.fieldnames or ())}")]
+        for number, line in enumerate(reader, start=2):
+            try:
+                day = date.fromisoformat(line["date"])
+            except (TypeError, ValueError):
+                mistakes.append(Mistake(path.name, f"line {number}", f"a date like 2026-02-17, found {line['date']!r}"))
+                continue
+            if line["kind"] not in ("holiday", "workday"):
+                what = f"holiday or workday, found {line['kind']!r}{did_you_mean(str(line['kind']), ('holiday', 'workday'))}"
+                mistakes.append(Mistake(path.name, f"line {number}", what))
+            if day in days:
+                mistakes.append(Mistake(path.name, f"line {number}", f"each date only once, {day} is there already"))
+            days[day] = line["kind"] or ""
+    return days, mistakes
+
+
+def _below(departments: Mapping[str, Department]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {code: {code} for code in departments}
+    for code, department in departments.items():
+        above = department.parent
+        while above and above in found:
+            found[above].add(code)
+            above = departments[above].parent
+    return {code: frozenset(codes) for code, codes in found.items()}

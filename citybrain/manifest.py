@@ -1,0 +1,204 @@
+"""What a `domain.toml` may say: event types, the rules that find them and the conditions that sharpen them.
+
+The file is read before anything is routed; what is wrong with it is reported all at once.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from citybrain.mistakes import from_validation
+from geo.mistake import Mistake, did_you_mean
+
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Grade = Annotated[int, Field(ge=1, le=4, strict=True)]
+Unit = Literal["minutes", "hours", "days", "urgent_hours", "working_hours", "working_days"]
+Level = Literal["city", "county", "town"]
+TermText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^&]+(&[^&]+)*$")
+]
+Operator = Literal["==", "!=", ">", ">=", "<", "<=", "in", "exists"]
+NATIONAL_CODE = re.compile(r"^[cm]\d{5}$")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DomainHead(Strict):
+    code: Word
+    name: Text
+    name_en: Text
+    version: Text
+
+
+class LimitRow(Strict):
+    amount: Annotated[float, Field(gt=0, le=3650)]
+    unit: Unit
+
+
+class MergeRow(Strict):
+    """Events of one type are one thing when the same device (or the same cell) reports again within the minutes."""
+
+    by: Literal["device", "place"]
+    within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 31)]
+    attributes: list[Text] = ["device_id"]
+
+
+class Example(Strict):
+    """An event as people or devices write it; `posted` is the type it comes with, if any."""
+
+    title: str = ""
+    description: str = ""
+    attributes: dict[str, Any] = {}
+    posted: str | None = None
+
+    @model_validator(mode="after")
+    def says_something(self) -> Self:
+        if not (self.title.strip() or self.description.strip() or self.attributes):
+            raise ValueError("a title, a description or attributes")
+        return self
+
+
+class When(Strict):
+    """One test on an attribute. A list satisfies `==` and `in` with any of its elements."""
+
+    attribute: Text
+    op: Operator
+    value: Any = None
+    other_attribute: Text | None = None
+
+    @model_validator(mode="after")
+    def has_one_operand(self) -> Self:
+        given = {"value", "other_attribute"} & self.model_fields_set
+        if self.op != "exists" and len(given) != 1:
+            raise ValueError("either `value` or `other_attribute`")
+        if self.op == "in" and not isinstance(self.value, list):
+            raise ValueError("a list in `value` for the operator `in`")
+        if self.op in (">", ">=", "<", "<=") and not self.other_attribute and not is_number(self.value):
+            raise ValueError(f"a number in `value` for the operator `{self.op}`")
+        return self
+
+
+class TypeRow(Strict):
+    """`duty` is the function responsible, default the domain; `also` lists types of other domains an example may
+    rightly reach too; `class_` groups types in lists. A term `河里&垃圾` asks for both parts, wherever they stand."""
+
+    code: Text
+    name: Text
+    name_en: Text
+    class_: Annotated[str, Field(alias="class")] = ""
+    standard: str = ""
+    terms: list[TermText] = []
+    without: list[Text] = []
+    grade: Grade
+    limit: LimitRow
+    duty: Word | None = None
+    level: Level
+    assist: list[Word] = []
+    merge: MergeRow | None = None
+    also: list[Text] = []
+    examples: Annotated[list[Example], Field(min_length=1)]
+
+    @field_validator("examples", mode="before")
+    @classmethod
+    def text_is_title(cls, value: Any) -> Any:
+        return [{"title": item} if isinstance(item, str) else item for item in value] if _is_list(value) else value
+
+
+class RuleRow(Strict):
+    """Finds a type when every test of `when` holds and, if it has terms, one of them occurs. The lowest `priority`
+    is tried first; `overrides` makes it win even over a posted type."""
+
+    code: Word
+    type: Text
+    terms: list[TermText] = []
+    without: list[Text] = []
+    when: list[When] = []
+    grade: Grade | None = None
+    priority: Annotated[int, Field(ge=0, le=1000)] = 100
+    overrides: bool = False
+
+    @model_validator(mode="after")
+    def tests_something(self) -> Self:
+        if not (self.terms or self.when):
+            raise ValueError("`when` or `terms`")
+        return self
+
+
+class ConditionRow(Strict):
+    """Sharpens a type already found: the first condition that holds sets the limit; any may raise the grade."""
+
+    code: Word
+    name: Text
+    types: Annotated[list[Text], Field(min_length=1)]
+    terms: list[TermText] = []
+    without: list[Text] = []
+    when: list[When] = []
+    grade: Grade | None = None
+    limit: LimitRow | None = None
+    assist: list[Word] = []
+
+    @model_validator(mode="after")
+    def tests_and_changes(self) -> Self:
+        if not (self.terms or self.when):
+            raise ValueError("`when` or `terms`")
+        if not (self.grade or self.limit or self.assist):
+            raise ValueError("`grade`, `limit` or `assist`")
+        return self
+
+
+class Manifest(Strict):
+    domain: DomainHead
+    settings: dict[str, float | int | str | list[float | int | str]] = {}
+    type: Annotated[list[TypeRow], Field(min_length=1)]
+    rule: list[RuleRow] = []
+    condition: list[ConditionRow] = []
+
+
+def read_manifest(path: Path) -> tuple[Manifest | None, list[Mistake]]:
+    try:
+        manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return None, [Mistake(str(path), "the file", f"a readable UTF-8 TOML file ({error})")]
+    except ValidationError as error:
+        return None, from_validation(str(path), error, Manifest)
+    return manifest, list(_cross_check(str(path), manifest))
+
+
+def _cross_check(file: str, manifest: Manifest) -> Iterator[Mistake]:
+    codes = [row.code for row in manifest.type]
+    yield from _doubles(file, "type", codes)
+    yield from _doubles(file, "rule", [row.code for row in manifest.rule])
+    yield from _doubles(file, "condition", [row.code for row in manifest.condition])
+    prefix = manifest.domain.code + "."
+    for row in manifest.type:
+        if not (NATIONAL_CODE.match(row.code) or re.fullmatch(re.escape(prefix) + "[a-z][a-z0-9_]*", row.code)):
+            yield Mistake(file, f"type {row.code}", f"a code of the form {prefix}word, or c or m and 5 digits")
+    named: list[tuple[str, str]] = [(f"rule {rule.code}", rule.type) for rule in manifest.rule]
+    named += [(f"condition {row.code}", code) for row in manifest.condition for code in row.types]
+    for item, code in named:
+        if code not in codes:
+            yield Mistake(file, item, f"a type of this file, found {code}{did_you_mean(code, codes)}")
+    reachable = {rule.type for rule in manifest.rule}
+    for row in manifest.type:
+        if not row.terms and row.code not in reachable:
+            yield Mistake(file, f"type {row.code}", "`terms`, or a rule that names it, else nothing finds it")
+
+
+def _doubles(file: str, kind: str, codes: Sequence[str]) -> Iterator[Mistake]:
+    for code in sorted({code for code in codes if codes.count(code) > 1}):
+        yield Mistake(file, f"{kind} {code}", "each code only once")
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)

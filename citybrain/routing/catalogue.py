@@ -1,0 +1,140 @@
+"""A domain's manifest made ready for routing: its types, and one automaton over all the terms of the domain.
+
+Built once when the domain is loaded; the rules read it for every event.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import ahocorasick
+
+from citybrain.deadline import Limit
+from citybrain.manifest import ConditionRow, LimitRow, Manifest, RuleRow, TypeRow, When
+from citybrain.routing.wording import normalise
+
+TOGETHER = "&"  # `河里&垃圾` is a term whose parts may stand apart, in any order
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    row: TypeRow
+    code: str
+    duty: str
+    limit: Limit
+    without: tuple[str, ...]
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    row: RuleRow
+    position: int
+    terms: frozenset[str]
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    row: ConditionRow
+    terms: tuple[str, ...]
+    without: tuple[str, ...]
+    limit: Limit | None
+
+
+class Catalogue:
+    """The types of one domain by code, and what finds them."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.domain = manifest.domain.code
+        self.settings = manifest.settings
+        self.types = {row.code: _event_type(row, manifest) for row in manifest.type}
+        rows = sorted(manifest.rule, key=lambda row: row.priority)
+        self.rules = [Rule(row, i, frozenset(_all(row.terms)), _all(row.without)) for i, row in enumerate(rows)]
+        self.types_of_term = _types_of_term(manifest)
+        self.rules_of_term, self.rules_of_attribute, self.rules_always = _index_rules(self.rules)
+        terms = {*self.types_of_term, *(term for rule in self.rules for term in rule.terms)}
+        self.weights = {term: sum(map(len, term.split(TOGETHER))) for term in terms}
+        self.together = _together(terms)
+        self.automaton = _automaton({part for term in terms for part in term.split(TOGETHER)})
+        # A term that only occurs as part of a longer one that also matched says nothing of its own.
+        self.longer = {term: frozenset(other for other in terms if term in other and term != other) for term in terms}
+        self.types_of_pair = _types_of_pair(manifest)
+
+
+def _event_type(row: TypeRow, manifest: Manifest) -> EventType:
+    conditions = tuple(
+        Condition(one, _all(one.terms), _all(one.without), _limit(one.limit) if one.limit else None)
+        for one in manifest.condition
+        if row.code in one.types
+    )
+    duty = row.duty or manifest.domain.code
+    return EventType(row, row.code, duty, _limit(row.limit), _all(row.without), conditions)
+
+
+def _limit(row: LimitRow) -> Limit:
+    return Limit(row.amount, row.unit)
+
+
+def _all(terms: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(TOGETHER.join(map(normalise, term.split(TOGETHER))) for term in terms))
+
+
+def _types_of_term(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in manifest.type:
+        for term in _all(row.terms):
+            found[term].append(row.code)
+    return {term: tuple(codes) for term, codes in found.items()}
+
+
+def _index_rules(rules: list[Rule]) -> tuple[dict[str, list[Rule]], dict[str, list[Rule]], list[Rule]]:
+    """Rules by the term or the attribute without which they cannot hold, and those that must always be tried."""
+    by_term: dict[str, list[Rule]] = defaultdict(list)
+    by_attribute: dict[str, list[Rule]] = defaultdict(list)
+    always: list[Rule] = []
+    for rule in rules:
+        needed = next((test.attribute for test in rule.row.when if _needs_presence(test)), None)
+        if needed is not None:
+            by_attribute[needed].append(rule)
+        elif not rule.terms:
+            always.append(rule)
+        else:
+            for term in rule.terms:
+                by_term[term].append(rule)
+    return dict(by_term), dict(by_attribute), always
+
+
+def _needs_presence(test: When) -> bool:
+    return test.op != "exists" or test.value is not False
+
+
+def _automaton(terms: set[str]) -> Any:
+    automaton = ahocorasick.Automaton()
+    for term in sorted(terms):
+        automaton.add_word(term, term)
+    if terms:
+        automaton.make_automaton()
+    return automaton
+
+
+def _together(terms: set[str]) -> dict[str, tuple[tuple[str, frozenset[str]], ...]]:
+    """The terms of several parts, under one part of theirs."""
+    found: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    for term in sorted(terms):
+        parts = term.split(TOGETHER)
+        if len(parts) > 1:
+            found[parts[0]].append((term, frozenset(parts)))
+    return {part: tuple(rows) for part, rows in found.items()}
+
+
+def _types_of_pair(manifest: Manifest) -> dict[str, frozenset[str]]:
+    """Which types' names or terms hold a pair of neighbouring characters: for guesses where nothing matched."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in manifest.type:
+        for text in _all([row.name, *row.terms]):
+            for part in text.split(TOGETHER):
+                for start in range(len(part) - 1):
+                    found[part[start : start + 2]].add(row.code)
+    return {pair: frozenset(codes) for pair, codes in found.items()}

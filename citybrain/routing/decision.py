@@ -1,0 +1,52 @@
+"""What a handler decides about one event, and the words for what no rule decides."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from citybrain.deadline import Limit
+
+
+class Words(NamedTuple):
+    zh: str
+    en: str
+
+
+# Why an event waits in triage 待分拨; the codes are stable, operators filter by them.
+TRIAGE = {
+    "outside": Words("位置在本市范围之外，待定位", "The place is outside the city"),
+    "no_place": Words("没有可用的位置信息，待定位", "There is no usable place"),
+    "no_type": Words("没有规则能判定事件类型", "No rule finds a type"),
+    "ambiguous_type": Words("多个类型同样符合，需人工判定", "Several types fit equally well"),
+    "no_department": Words("该位置没有登记的责任部门", "No department is registered for this duty here"),
+}
+
+# Why a rule or a term that matched did not win.
+LOST = {
+    "posted_wins": Words("上报类型优先", "the posted type wins"),
+    "rule_wins": Words("属性规则优先于关键词", "a rule on attributes wins over terms"),
+    "priority": Words("优先级较低", "another rule has a higher priority"),
+    "excluded": Words("出现排除词", "an excluding term occurs"),
+    "part_of_longer": Words("只是更长关键词的一部分", "it is only part of a longer term that matched"),
+    "less_specific": Words("有更长或更靠前的关键词", "a longer term, or one in the title, matched another type"),
+    "tied": Words("与其他类型不相上下", "it ties with another type"),
+}
+
+LOWEST_GRADE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`grade` runs from 1 (gravest) to 4. `triage` is a key of TRIAGE when the event needs a person, else None.
+    Events with the same `merge_key` within `merge_minutes` are reports of one thing."""
+
+    event_id: str
+    type: str | None
+    grade: int
+    lead: str | None
+    assist: tuple[str, ...] = ()
+    limit: "Limit | None" = None
+    merge_key: str | None = None
+    triage: str | None = None
+    explanation: dict[str, Any] = field(default_factory=dict)
+    merge_minutes: int | None = None

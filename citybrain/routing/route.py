@@ -1,0 +1,180 @@
+"""The standard way of a batch of events to decisions: type, grade, limit, department, merge key, or triage.
+
+A domain's handler calls it, with facts it derived from the events beside them; the case is made from its answer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from citybrain.deadline import Limit
+from citybrain.routing.catalogue import TOGETHER, EventType
+from citybrain.routing.condition import all_hold
+from citybrain.routing.context import Context
+from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision
+from citybrain.routing.report import Filed
+from citybrain.routing.responsibility import Assignment
+from citybrain.routing.rules import Finding, Reading, find_type, read
+
+Facts = Mapping[str, Any]
+
+
+class Terms(NamedTuple):
+    """How grave and how urgent: the grade and the limit, each with where it came from."""
+
+    grade: int
+    limit: Limit | None
+    assist: tuple[str, ...]
+    explanation: dict[str, Any]
+
+
+def route(events: Sequence[Filed], context: Context, derived: Iterable[Facts] | None = None) -> list[Decision]:
+    """One decision an event, in the same order. `derived` holds, event by event, what the handler worked out from
+    it; rules see these facts beside the event's attributes, and they win over attributes of the same name."""
+    facts: Iterable[Facts] = derived if derived is not None else ({} for _ in events)
+    return [_decide(event, fact, context) for event, fact in zip(events, facts, strict=True)]
+
+
+def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
+    attributes = {**event.attributes, **facts} if facts else event.attributes
+    reading = read(event, context.catalogue)
+    finding = find_type(event, attributes, reading, context.catalogue)
+    terms = _terms(event, attributes, reading, finding)
+    assignment = _assign(event, finding, terms.assist, context)
+    reasons = _triage(event, finding, assignment)
+    key, minutes = _merge(event, attributes, finding.type)
+    return Decision(
+        event_id=event.id,
+        type=finding.type.code if finding.type else None,
+        grade=terms.grade,
+        lead=assignment.lead if assignment and not reasons else None,
+        assist=assignment.assist if assignment and not reasons else (),
+        limit=terms.limit,
+        merge_key=key,
+        triage=reasons[0] if reasons else None,
+        explanation=_explanation(event, facts, finding, terms, assignment, reasons, key, minutes, context),
+        merge_minutes=minutes,
+    )
+
+
+def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding) -> Terms:
+    kind = finding.type
+    posted = event.grade if event.grade is not None and 1 <= event.grade <= LOWEST_GRADE else None
+    if kind is None:
+        return Terms(posted or LOWEST_GRADE, None, (), {"grade": _grade(posted, None, {})})
+    raised = {f"type:{kind.code}": int(kind.row.grade)}
+    if finding.rule and finding.rule.row.grade:
+        raised[f"rule:{finding.rule.row.code}"] = finding.rule.row.grade
+    limit, limit_from = kind.limit, f"type:{kind.code}"
+    assist = dict.fromkeys(kind.row.assist)
+    held = [
+        one for one in kind.conditions if _condition_holds(one.row.when, one.terms, one.without, attributes, reading)
+    ]
+    for condition in held:
+        if condition.row.grade:
+            raised[f"condition:{condition.row.code}"] = condition.row.grade
+        if condition.limit and limit_from.startswith("type:"):
+            limit, limit_from = condition.limit, f"condition:{condition.row.code}"
+        assist |= dict.fromkeys(condition.row.assist)
+    grade = _grade(posted, kind, raised)
+    explanation = {
+        "grade": grade,
+        "limit": {"amount": limit.amount, "unit": limit.unit, "from": limit_from},
+        "conditions": [{"condition": one.row.code, "name": one.row.name} for one in held],
+    }
+    return Terms(grade["value"], limit, tuple(assist), explanation)
+
+
+def _condition_holds(
+    when: Sequence[Any], terms: Sequence[str], without: Sequence[str], attributes: Facts, reading: Reading
+) -> bool:
+    if terms and not any(all(part in reading.text for part in term.split(TOGETHER)) for term in terms):
+        return False
+    return not any(term in reading.text for term in without) and all_hold(when, attributes)
+
+
+def _grade(posted: int | None, kind: EventType | None, found: dict[str, int]) -> dict[str, Any]:
+    """The gravest of what type, rule, conditions and poster say: nobody can lower what another raised."""
+    if kind is None:
+        return {"value": posted or LOWEST_GRADE, "from": "posted" if posted else "none", "posted": posted}
+    source = min(found, key=lambda name: found[name])
+    if posted is not None and posted < found[source]:
+        return {"value": posted, "from": "posted", "posted": posted, "rules": found}
+    return {"value": found[source], "from": source, "posted": posted, "rules": found}
+
+
+def _assign(event: Filed, finding: Finding, assist: Sequence[str], context: Context) -> Assignment | None:
+    if finding.type is None:
+        return None
+    kind, domain = finding.type, context.catalogue.domain
+    return context.responsibility.assign(kind.duty, assist, domain, kind.row.level, event.codes)
+
+
+def _triage(event: Filed, finding: Finding, assignment: Assignment | None) -> list[str]:
+    """Every reason to ask a person; without a place nothing else can be settled, so that comes first."""
+    reasons: list[str] = []
+    if event.method == "outside":
+        reasons.append("outside")
+    elif event.method == "none" or not any(event.codes.values()):
+        reasons.append("no_place")
+    if finding.triage:
+        reasons.append(finding.triage)
+    elif not reasons and assignment is not None and assignment.lead is None:
+        reasons.append("no_department")
+    return reasons
+
+
+def _merge(event: Filed, attributes: Facts, kind: EventType | None) -> tuple[str | None, int | None]:
+    merge = kind.row.merge if kind else None
+    if kind is None or merge is None:
+        return None, None
+    asked = merge.attributes if merge.by == "device" else ["cell"]
+    source = attributes if merge.by == "device" else event.codes
+    parts = [source.get(name) for name in asked]
+    if any(part is None or isinstance(part, list | dict) or part == "" for part in parts):
+        return None, None
+    return "|".join([kind.code, merge.by, *(str(part).strip() for part in parts)]), merge.within_minutes
+
+
+def _explanation(
+    event: Filed,
+    facts: Facts,
+    finding: Finding,
+    terms: Terms,
+    assignment: Assignment | None,
+    reasons: Sequence[str],
+    key: str | None,
+    minutes: int | None,
+    context: Context,
+) -> dict[str, Any]:
+    explanation: dict[str, Any] = {
+        "winner": _winner(finding),
+        "domain": context.catalogue.domain,
+        "version": context.catalogue.manifest.domain.version,
+        "type": {
+            "by": finding.by,
+            "winner": finding.type.code if finding.type else None,
+            "rule": finding.rule.row.code if finding.rule else None,
+            "posted": event.type,
+            "guesses": finding.guesses,
+            "matched": finding.matched,
+        },
+        **terms.explanation,
+        "department": assignment.explanation if assignment else None,
+        "merge": {"key": key, "within_minutes": minutes} if key else None,
+        "triage": [{"reason": reason, "zh": TRIAGE[reason].zh, "en": TRIAGE[reason].en} for reason in reasons],
+    }
+    if facts:
+        explanation["derived"] = dict(facts)
+    if event.type and finding.by != "posted":
+        known = event.type in context.catalogue.types
+        explanation["type"]["posted_lost"] = "overridden" if known else "unknown"
+    return explanation
+
+
+def _winner(finding: Finding) -> str | None:
+    """What decided the type, in a word for the ledger: `posted`, `rule:…` or `terms:…`."""
+    if finding.by == "rule" and finding.rule:
+        return f"rule:{finding.rule.row.code}"
+    if finding.by == "terms":
+        return "terms:" + ",".join(finding.matched[0]["terms"])
+    return finding.by if finding.type else None

@@ -1,0 +1,205 @@
+"""Which type an event has: the posted one if the domain knows it, else a rule on attributes, else terms.
+
+Reads the words and attributes of one event; grade, department and limit come after it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from citybrain.routing.catalogue import Catalogue, EventType, Rule
+from citybrain.routing.condition import all_hold, shown
+from citybrain.routing.report import Filed
+from citybrain.routing.wording import normalise, stands_alone
+
+TITLE_WEIGHT = 2  # a term in the title counts as if it were twice as long
+GUESSES = 3
+
+
+class Reading(NamedTuple):
+    """An event's normalised words and the terms found in them; True marks a term that occurs in the title."""
+
+    text: str
+    terms: dict[str, bool]
+
+
+@dataclass(slots=True)
+class Finding:
+    """`by` is posted, rule, terms or none; `matched` explains everything that matched, winner first."""
+
+    by: str = "none"
+    type: EventType | None = None
+    rule: Rule | None = None
+    triage: str | None = None
+    guesses: list[str] = field(default_factory=list)
+    matched: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Score:
+    longest: int = 0
+    total: int = 0
+    terms: list[str] = field(default_factory=list)
+    in_title: bool = False
+
+    def rank(self) -> tuple[int, int]:
+        return self.longest, self.total
+
+
+def read(event: Filed, catalogue: Catalogue) -> Reading:
+    title = normalise(event.title)
+    text = f"{title}\n{normalise(event.description)}" if event.description else title
+    found: dict[str, bool] = {}
+    if not catalogue.longer:
+        return Reading(text, found)
+    end_of_title = len(title)
+    for last, term in catalogue.automaton.iter(text):
+        start = last + 1 - len(term)
+        if (term[0] >= "\x80" and term[-1] >= "\x80") or stands_alone(text, start, last + 1):
+            found[term] = found.get(term, False) or start < end_of_title
+    for part in [part for part in found if part in catalogue.together]:
+        for term, parts in catalogue.together[part]:
+            if parts <= found.keys():
+                found[term] = all(found[one] for one in parts)
+    return Reading(text, found)
+
+
+def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, catalogue: Catalogue) -> Finding:
+    rules = matching_rules(attributes, reading, catalogue)
+    posted = catalogue.types.get(event.type) if event.type else None
+    overriding = next((rule for rule in rules if rule.row.overrides), None)
+    finding = Finding()
+    if posted is not None and overriding is None:
+        finding = Finding("posted", posted)
+    elif winner := overriding or (rules[0] if rules else None):
+        finding = Finding("rule", catalogue.types[winner.row.type], winner)
+    _explain_rules(finding, rules, attributes, reading)
+    if reading.terms:
+        _by_terms(finding, reading, catalogue)
+    if finding.by == "none" and finding.triage is None:
+        finding.triage, finding.guesses = "no_type", guess(reading.text, catalogue)
+    return finding
+
+
+def matching_rules(attributes: Mapping[str, Any], reading: Reading, catalogue: Catalogue) -> list[Rule]:
+    """The rules that hold, first the one with the lowest priority, then in the order of the file."""
+    tried: dict[int, Rule] = {rule.position: rule for rule in catalogue.rules_always}
+    for name in attributes:
+        for rule in catalogue.rules_of_attribute.get(name, ()):
+            tried[rule.position] = rule
+    for term in reading.terms:
+        for rule in catalogue.rules_of_term.get(term, ()):
+            tried[rule.position] = rule
+    return [tried[position] for position in sorted(tried) if rule_holds(tried[position], attributes, reading)]
+
+
+def rule_holds(rule: Rule, attributes: Mapping[str, Any], reading: Reading) -> bool:
+    if rule.terms and rule.terms.isdisjoint(reading.terms):
+        return False
+    if any(term in reading.text for term in rule.without):
+        return False
+    return all_hold(rule.row.when, attributes)
+
+
+def _explain_rules(finding: Finding, rules: list[Rule], attributes: Mapping[str, Any], reading: Reading) -> None:
+    for rule in rules:
+        entry: dict[str, Any] = {"kind": "rule", "rule": rule.row.code, "type": rule.row.type}
+        entry["when"] = [shown(test, attributes) for test in rule.row.when]
+        if rule.terms:
+            entry["terms"] = sorted(rule.terms.intersection(reading.terms))
+        if rule is finding.rule:
+            finding.matched.insert(0, entry)
+            continue
+        entry["lost"] = "posted_wins" if finding.by == "posted" else "priority"
+        finding.matched.append(entry)
+
+
+def _by_terms(finding: Finding, reading: Reading, catalogue: Catalogue) -> None:
+    """Ranks the types whose terms occur; decides among them where neither the poster nor a rule has."""
+    excluded = _excluded(reading, catalogue)
+    scores, part_only = _scores(reading, catalogue, excluded)
+    ranked = sorted(scores, key=lambda code: _order(scores[code], code))
+    best = [code for code in ranked if scores[code].rank() == scores[ranked[0]].rank()]
+    if finding.by == "none" and len(best) == 1:
+        finding.by, finding.type = "terms", catalogue.types[best[0]]
+    elif finding.by == "none" and best:
+        finding.triage, finding.guesses = "ambiguous_type", ranked[:GUESSES]
+    for code in ranked:
+        entry = _term_entry(code, scores[code])
+        if reason := _lost(finding, code, best):
+            entry["lost"] = reason
+        finding.matched.append(entry)
+    for code, word in excluded.items():
+        finding.matched.append({"kind": "terms", "type": code, "lost": "excluded", "excluded_by": word})
+    for code, terms in part_only.items():
+        finding.matched.append({"kind": "terms", "type": code, "terms": sorted(terms), "lost": "part_of_longer"})
+
+
+def _excluded(reading: Reading, catalogue: Catalogue) -> dict[str, str]:
+    """Types one of whose terms occurs, but an excluding one too, with the word that excludes."""
+    named = dict.fromkeys(code for term in reading.terms for code in catalogue.types_of_term.get(term, ()))
+    return {
+        code: word
+        for code in named
+        if (word := next((word for word in catalogue.types[code].without if word in reading.text), None))
+    }
+
+
+def _scores(
+    reading: Reading, catalogue: Catalogue, excluded: Mapping[str, str]
+) -> tuple[dict[str, Score], dict[str, set[str]]]:
+    scores: dict[str, Score] = {}
+    part_only: dict[str, set[str]] = {}
+    claims = {
+        term: codes
+        for term in reading.terms
+        if (codes := [code for code in catalogue.types_of_term.get(term, ()) if code not in excluded])
+    }
+    for term, codes in claims.items():
+        in_title = reading.terms[term]
+        if not catalogue.longer[term].isdisjoint(claims):
+            for code in codes:
+                part_only.setdefault(code, set()).add(term)
+            continue
+        weight = catalogue.weights[term] * (TITLE_WEIGHT if in_title else 1)
+        for code in codes:
+            score = scores.setdefault(code, Score())
+            score.longest = max(score.longest, weight)
+            score.total += weight
+            score.terms.append(term)
+            score.in_title = score.in_title or in_title
+    return scores, {code: terms for code, terms in part_only.items() if code not in scores}
+
+
+def _order(score: Score, code: str) -> tuple[int, int, str]:
+    return -score.longest, -score.total, code
+
+
+def _term_entry(code: str, score: Score) -> dict[str, Any]:
+    return {
+        "kind": "terms",
+        "type": code,
+        "terms": sorted(score.terms),
+        "in": "title" if score.in_title else "description",
+        "score": score.longest,
+        "total": score.total,
+    }
+
+
+def _lost(finding: Finding, code: str, best: list[str]) -> str | None:
+    if finding.by == "posted":
+        return None if finding.type and finding.type.code == code else "posted_wins"
+    if finding.by == "rule":
+        return None if finding.type and finding.type.code == code else "rule_wins"
+    if code not in best:
+        return "less_specific"
+    return "tied" if finding.triage else None
+
+
+def guess(text: str, catalogue: Catalogue) -> list[str]:
+    """The types that share most pairs of neighbouring characters with the words; none where nothing is shared."""
+    shared: Counter[str] = Counter()
+    for pair in {text[start : start + 2] for start in range(len(text) - 1)}:
+        shared.update(catalogue.types_of_pair.get(pair, ()))
+    return [code for code, _ in sorted(shared.items(), key=lambda item: (-item[1], item[0]))[:GUESSES]]

@@ -1,0 +1,1 @@
+"""The environment domain 生态环境."""

@@ -1,0 +1,1 @@
+"""The fire domain 消防."""

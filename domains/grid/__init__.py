@@ -1,0 +1,1 @@
+"""The grid domain 网格."""

@@ -1,0 +1,1 @@
+"""The water domain 水务."""

@@ -1,0 +1,178 @@
+"""Facts about domain folders: what a manifest may say, how mistakes are told, how folders are found."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from citybrain.domain import MANIFEST, check_domains, load_domains
+from citybrain.manifest import read_manifest
+from citybrain.routing.proof import prove_examples
+from geo.mistake import Mistakes
+
+DOMAINS = load_domains({})
+
+METRO = """
+[domain]
+code = "metro"
+name = "轨道交通"
+name_en = "Metro"
+version = "1"
+
+[[type]]
+code = "metro.door_jammed"
+name = "屏蔽门故障"
+name_en = "Platform door jammed"
+terms = ["屏蔽门"]
+grade = 3
+limit = { amount = 30, unit = "minutes" }
+level = "county"
+examples = ["二号线站台屏蔽门关不上"]
+"""
+HANDLER = """
+from citybrain.routing.route import route
+
+def decide(events, context):
+    return route(events, context)
+"""
+
+
+def folder(root: Path, manifest: str = METRO, handler: str | None = HANDLER, name: str = "metro") -> Path:
+    path = root / name
+    path.mkdir()
+    (path / MANIFEST).write_text(manifest, encoding="utf-8")
+    (path / "__init__.py").touch()
+    if handler is not None:
+        (path / "handler.py").write_text(handler, encoding="utf-8")
+    return path
+
+
+def mistakes_in(root: Path, manifest: str) -> list[str]:
+    path = root / MANIFEST
+    path.write_text(manifest, encoding="utf-8")
+    return [str(mistake) for mistake in read_manifest(path)[1]]
+
+
+def test_the_five_domains_are_found_by_entry_point() -> None:
+    assert {"grid", "emergency", "fire", "environment", "water"} <= set(DOMAINS)
+
+
+@pytest.mark.parametrize("code", ["grid", "emergency", "fire", "environment", "water"])
+def test_every_built_in_domain_has_twenty_types_with_both_names(code: str) -> None:
+    rows = DOMAINS[code].manifest.type
+    assert len(rows) >= 20
+    assert all(row.name != row.name_en and row.name_en.isascii() for row in rows)
+
+
+def test_grid_types_carry_the_national_letter_and_digits_only() -> None:
+    assert all(code[0] in "cm" and len(code) == 6 and code[1:].isdigit() for code in DOMAINS["grid"].catalogue.types)
+
+
+def test_every_example_reaches_its_own_type_and_no_other_domain() -> None:
+    assert [str(mistake) for mistake in prove_examples(DOMAINS)] == []
+
+
+def test_an_example_that_another_domain_claims_is_a_mistake(tmp_path: Path) -> None:
+    path = folder(tmp_path, METRO.replace("二号线站台屏蔽门关不上", "站台屏蔽门外有人占道经营"))
+    domains = load_domains({"CITYBRAIN_DOMAINS": str(path)})
+    found = [str(mistake) for mistake in prove_examples(domains)]
+    assert len(found) == 1
+    assert "m09006" in found[0]
+    allowed = METRO.replace("二号线站台屏蔽门关不上", "站台屏蔽门外有人占道经营").replace(
+        "grade", 'also = ["m09006"]\ngrade'
+    )
+    (path / MANIFEST).write_text(allowed, encoding="utf-8")
+    assert prove_examples(load_domains({"CITYBRAIN_DOMAINS": str(path)})) == []
+
+
+def test_an_example_that_misses_its_own_type_is_a_mistake(tmp_path: Path) -> None:
+    path = folder(tmp_path, METRO.replace("二号线站台屏蔽门关不上", "列车晚点"))
+    found = prove_examples(load_domains({"CITYBRAIN_DOMAINS": str(path)}))
+    assert [(mistake.item.split(",")[0], "own type" in mistake.expectation) for mistake in found] == [
+        ("type metro.door_jammed", True)
+    ]
+
+
+def test_a_sixth_domain_is_one_folder_anywhere(tmp_path: Path) -> None:
+    metro = load_domains({"CITYBRAIN_DOMAINS": str(folder(tmp_path))})["metro"]
+    assert metro.part("handler") is not None
+    assert metro.part("gateway") is None
+    assert metro.catalogue.types["metro.door_jammed"].limit.unit == "minutes"
+
+
+def test_several_folders_are_listed_with_the_path_separator(tmp_path: Path) -> None:
+    tram = METRO.replace("metro", "tram")
+    paths = [folder(tmp_path), folder(tmp_path, tram, name="tram")]
+    assert {"metro", "tram"} <= set(load_domains({"CITYBRAIN_DOMAINS": os.pathsep.join(map(str, paths))}))
+
+
+@pytest.mark.parametrize("missing", ["__init__.py", "handler.py"])
+def test_a_folder_without_its_python_files_is_a_mistake(tmp_path: Path, missing: str) -> None:
+    path = folder(tmp_path)
+    (path / missing).unlink()
+    with pytest.raises(Mistakes, match=missing):
+        load_domains({"CITYBRAIN_DOMAINS": str(path)})
+
+
+@pytest.mark.parametrize("handler", ["", "decide = 3", "import no_such_module_at_all", "def ("])
+def test_a_handler_that_cannot_decide_is_a_mistake_and_not_a_crash(tmp_path: Path, handler: str) -> None:
+    domains, mistakes = check_domains({"CITYBRAIN_DOMAINS": str(folder(tmp_path, handler=handler))})
+    assert "metro" not in domains
+    assert len(mistakes) == 1
+    assert "grid" in domains
+
+
+def test_a_code_that_is_taken_and_one_that_is_not_the_folders_are_mistakes(tmp_path: Path) -> None:
+    taken = folder(tmp_path, METRO.replace("metro", "fire"), name="fire")
+    other = folder(tmp_path, METRO, name="subway")
+    _, mistakes = check_domains({"CITYBRAIN_DOMAINS": os.pathsep.join([str(taken), str(other)])})
+    assert ["a code of its own" in str(mistakes[0]), "the name of its folder" in str(mistakes[1])] == [True, True]
+
+
+def test_all_mistakes_are_told_at_once_with_what_was_meant(tmp_path: Path) -> None:
+    wrong = METRO.replace("terms =", "term =").replace('"minutes"', '"minuts"').replace("grade = 3", "grade = 9")
+    found = mistakes_in(tmp_path, wrong)
+    assert len(found) == 3
+    assert any("type[1].term" in text and "did you mean terms?" in text for text in found)
+    assert any("type[1].limit.unit" in text and "did you mean minutes?" in text for text in found)
+    assert any("type[1].grade" in text for text in found)
+
+
+def test_a_rule_for_an_unknown_type_says_which_was_meant(tmp_path: Path) -> None:
+    rule = '[[rule]]\ncode = "r"\ntype = "metro.door_jamed"\nterms = ["x"]\n'
+    assert "did you mean metro.door_jammed?" in mistakes_in(tmp_path, METRO + rule)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("metro.door_jammed", "door"), "a code of the form metro.word"),
+        (('terms = ["屏蔽门"]', ""), "else nothing finds it"),
+        (('examples = ["二号线站台屏蔽门关不上"]', "examples = []"), "at least 1 item"),
+        (("grade = 3", 'grade = "3"'), "integer"),
+        (('code = "metro"', 'code = "Metro 1"'), "pattern"),
+        (("amount = 30", "amount = 0"), "greater than 0"),
+    ],
+)
+def test_what_a_type_may_not_say(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    assert expected in "\n".join(mistakes_in(tmp_path, METRO.replace(*change)))
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        '{ attribute = "a", op = ">" }',
+        '{ attribute = "a", op = ">", value = "high" }',
+        '{ attribute = "a", op = "in", value = 3 }',
+        '{ attribute = "a", op = "~", value = 3 }',
+        '{ attribute = "a", op = "==", value = 1, other_attribute = "b" }',
+    ],
+)
+def test_a_test_on_an_attribute_that_says_nothing_is_a_mistake(tmp_path: Path, when: str) -> None:
+    rule = f'[[rule]]\ncode = "r"\ntype = "metro.door_jammed"\nwhen = [{when}]\n'
+    assert len(mistakes_in(tmp_path, METRO + rule)) == 1
+
+
+def test_a_file_that_is_no_toml_is_one_mistake(tmp_path: Path) -> None:
+    assert len(mistakes_in(tmp_path, "[domain")) == 1
+    assert len(read_manifest(tmp_path / "nowhere.toml")[1]) == 1
