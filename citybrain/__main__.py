@@ -1,0 +1,198 @@
+"""The commands of `citybrain`. Each is a few lines: what it does stands in the module that it calls."""
+
+import json
+import logging
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from citybrain.config import Config
+from geo.mistake import Mistakes
+
+EXAMPLES = """\b
+Examples:
+  citybrain up --demo                          everything, with a demonstration stream
+  citybrain keys create operator wang --divisions 441402
+  citybrain locate 116.1222 24.2886 --datum gcj02
+  citybrain explain event.json
+"""
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="citybrain")
+def main() -> None:
+    """citybrain: event routing for a city, 一网统管. Start everything with `citybrain up`."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+@main.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder (CITYBRAIN_DATA).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Default 8000 (CITYBRAIN_PORT).")
+@click.option("--host", help="Default 127.0.0.1.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes, default 2.")
+@click.option("--demo", is_flag=True, default=None, help="Feed a small realistic stream and receive its webhooks.")
+def up(**flags: Any) -> None:
+    """Start broker, API, console, workers and patrol on this machine. Ctrl-C stops all."""
+    from citybrain.broker import BrokerError
+    from citybrain.prepare import prepare
+    from citybrain.supervisor import AlreadyRunning, Supervisor
+
+    config = Config.load(**flags)
+    config = config.with_demonstration() if config.demo else config
+    try:
+        prepare(config)
+        Supervisor(config, click.echo).run()
+    except (Mistakes, AlreadyRunning, BrokerError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535))
+@click.option("--host")
+def serve(**flags: Any) -> None:
+    """One API process (the store and broker are those of the environment)."""
+    import uvicorn
+
+    from citybrain.app import build
+
+    config = Config.load(**flags)
+    here = _open(config)
+    uvicorn.run(build(here), host=config.host, port=config.port, log_level="warning", access_log=False,
+                timeout_graceful_shutdown=3, server_header=False, date_header=True)  # fmt: skip
+
+
+@main.command()
+@click.argument("queues", nargs=-1)
+def work(queues: tuple[str, ...]) -> None:
+    """One worker. QUEUE: a domain's code or `dispatch`; without any, all of them."""
+    _part("work", list(queues))
+
+
+@main.command()
+def patrol() -> None:
+    """Ring for what is recorded but not moving, run the clocks, number the stream."""
+    _part("patrol", [])
+
+
+@main.command(hidden=True)
+def demo() -> None:
+    """The demonstration: a receiver that answers webhooks, and a small stream of events."""
+    from citybrain.demo import run
+
+    run(Config.load())
+
+
+@main.command()
+@click.option("--city", type=click.Path(path_type=Path), help="City pack folder (CITYBRAIN_CITY).")
+@click.option("--store", is_flag=True, help="Check the store's invariants instead.")
+def check(city: Path | None, store: bool) -> None:
+    """Validate the city pack and all domain packs, or the store; every mistake is listed."""
+    from citybrain import checks
+
+    config = Config.load(city=city.resolve() if city else None)
+    lines, good = checks.check_store(config) if store else checks.check_packs(config)
+    for line in lines:
+        click.echo(line)
+    sys.exit(0 if good else 1)
+
+
+@main.command()
+@click.argument("lng", type=float)
+@click.argument("lat", type=float)
+@click.option("--datum", help="wgs84, cgcs2000, gcj02, bd09, epsg:NNNN; default: the city's.")
+def locate(lng: float, lat: float, datum: str | None) -> None:
+    """Where a point is. Example: citybrain locate 116.1222 24.2886 --datum gcj02"""
+    from citybrain.intake.placing import place_of
+
+    location = {"lng": lng, "lat": lat} | ({"datum": datum} if datum else {})
+    _answer(lambda here: place_of(location, here))
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"))
+def explain(file: Any) -> None:
+    """Where the event in FILE would go, and why: a dry run, nothing is stored. `-` is standard input."""
+    from citybrain.explain import explain_event
+
+    body = file.read()
+    _answer(lambda here: explain_event(body, here))
+
+
+@main.group()
+def keys() -> None:
+    """Keys of sources, workers, operators, systems, auditors and administrators."""
+
+
+@keys.command("create")
+@click.argument("role", type=click.Choice(["source", "worker", "operator", "system", "auditor", "admin"]))
+@click.argument("name")
+@click.option("--domains", default="", help="Comma-separated; empty: all.")
+@click.option("--divisions", default="", help="Comma-separated division codes.")
+@click.option("--departments", default="", help="Comma-separated department codes.")
+@click.option("--datum", help="The datum this source's coordinates are in unless it says otherwise.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Valid for so many days; default: until revoked.")
+def keys_create(role: str, name: str, days: int | None, **scope: Any) -> None:
+    """Print a new key, once. Example: citybrain keys create worker li --domains grid --divisions 441402"""
+    from citybrain import key_commands
+
+    _run(lambda here: click.echo(key_commands.create(here, role, name, days, scope)))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """Every key's name, role and scope; the keys themselves are not kept."""
+    from citybrain import key_commands
+
+    _run(lambda here: click.echo("\n".join(key_commands.lines(here))))
+
+
+@keys.command("revoke")
+@click.argument("name")
+def keys_revoke(name: str) -> None:
+    """Refuse this key from now on."""
+    from citybrain import key_commands
+
+    _run(lambda here: key_commands.revoke(here, name))
+
+
+def _open(config: Config) -> Any:
+    from citybrain.broker import command
+    from citybrain.installation import open_installation
+
+    return open_installation(config, command(config.data, config.redis_url).url)
+
+
+def _part(name: str, queues: list[str]) -> None:
+    """Workers are found by entry point: the service does not import them."""
+    from importlib.metadata import entry_points
+
+    (entry,) = entry_points(group="citybrain.parts", name=name)
+    entry.load()(queues)
+
+
+def _run(do: Any) -> None:
+    from citybrain.prepare import prepare
+    from citybrain.problem import Problem
+    from citybrain.store.database import StoreUnavailable
+
+    config = Config.load()
+    try:
+        prepare(config, quiet=True)
+        do(_open(config))
+    except Problem as problem:
+        raise click.ClickException("; ".join([problem.detail, *(each.remedy for each in problem.errors)])) from None
+    except (Mistakes, StoreUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _answer(ask: Any) -> None:
+    _run(lambda here: click.echo(json.dumps(ask(here), ensure_ascii=False, indent=2)))
+
+
+if __name__ == "__main__":
+    threading.current_thread().name = "main"
+    main()

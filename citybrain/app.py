@@ -1,0 +1,93 @@
+"""The only wiring: one API process, from its installation to its routes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from citybrain import health, places, reference, registers, sessions, stream
+from citybrain.access import asker
+from citybrain.casework import api as casework
+from citybrain.console import pages
+from citybrain.dispatch import api as dispatch
+from citybrain.installation import Installation
+from citybrain.intake import reading
+from citybrain.intake.api import Intake
+from citybrain.intake.committer import Committer
+from citybrain.intake.filing import file
+from citybrain.intake.rates import Rates
+from citybrain.keys import Keyring
+from citybrain.problem import FieldError, Problem, answer_problem
+from citybrain.store.database import StoreUnavailable
+
+EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
+
+
+def build(here: Installation) -> FastAPI:
+    committer = Committer(partial(file, installation=here))
+    intake = Intake(here, committer, Rates(EVENTS_PER_SECOND, EVENTS_AT_ONCE, here.clock))
+    sequencer = stream.Sequencer(here)
+
+    @asynccontextmanager
+    async def running(_app: FastAPI) -> AsyncIterator[None]:
+        here.locator  # noqa: B018 - the ground is read before the first request
+        yield
+        sequencer.close()
+        committer.close()
+        here.ringer.close()
+
+    app = FastAPI(title=f"citybrain {here.city.name}", version="1", lifespan=running, docs_url=None, redoc_url=None)
+    app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
+    app.state.sequencer, app.state.intake = sequencer, intake
+    # Events come in by plain routes: what a framework does around a handler would be half of their cost.
+    app.router.routes += [
+        Route("/api/v1/events", _posting(intake.post_event), methods=["POST"]),
+        Route("/api/v1/events/batch", _posting(intake.post_batch), methods=["POST"]),
+    ]
+    for module in (reading, casework, dispatch, places, registers, sessions, stream, health, reference, pages):
+        app.include_router(module.routes)
+    reference.document_intake(app)
+    app.mount("/static", pages.static)
+    _answer_errors(app)
+    return app
+
+
+def _posting(door: Any) -> Any:
+    async def post(request: Request) -> Response:
+        try:
+            answer: Response = await door(request, asker(request))
+        except Problem as problem:
+            return problem.response()
+        return answer
+
+    return post
+
+
+def _answer_errors(app: FastAPI) -> None:
+    app.add_exception_handler(Problem, answer_problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_request(_request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            FieldError(".".join(str(part) for part in item["loc"][1:]), item["msg"], "see /docs")
+            for item in error.errors()
+        ]
+        detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
+        return Problem(422, detail, errors=errors).response()
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_request: Request, error: HTTPException) -> Response:
+        return Problem(error.status_code, str(error.detail)).response()
+
+    @app.exception_handler(StoreUnavailable)
+    async def store_unavailable(_request: Request, _error: StoreUnavailable) -> Response:
+        return Problem(503, "the store cannot answer now; nothing was changed", retry_after=2).response()
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_request: Request, _error: Exception) -> Response:
+        return Problem(500, "an unforeseen error; it is in the log, nothing was changed by half").response()

@@ -1,0 +1,1 @@
+"""What becomes of a case once it is routed: its status, its clocks, the feedback of the departments, its closure."""

@@ -1,0 +1,109 @@
+"""Queues, cases and work orders for operators and domain systems."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+
+from citybrain.access import Asker, Here
+from citybrain.casework import reading
+from citybrain.casework.actions import act
+from citybrain.casework.feedback import parse_feedback, take
+from citybrain.casework.turn import Turn, parse_request
+from citybrain.casework.writing import StaleVersion
+from citybrain.installation import Installation
+from citybrain.keys import Key, May, cases_visible
+from citybrain.listing import Cursor, Limit, Word
+from citybrain.problem import Problem
+from citybrain.queue import DISPATCH
+
+routes = APIRouter(prefix="/api/v1", tags=["cases 案件"])
+AnyJson = Annotated[Any, Body()]
+
+
+@routes.get("/queues")
+def queues(key: Asker, here: Here) -> list[dict[str, Any]]:
+    key.require(May.QUEUES)
+    with here.store.read() as tx:
+        return reading.queues(tx, key, here)
+
+
+@routes.get("/cases")
+def list_cases(
+    key: Asker,
+    here: Here,
+    status: Word = None,
+    domain: Word = None,
+    division: Word = None,
+    department: Word = None,
+    overdue: Annotated[bool | None, Query()] = None,
+    q: Word = None,
+    sort: Word = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """`status` may be several with commas, or `open`; `sort`: newest, oldest, due, grade, updated."""
+    key.require(May.READ_CASES)
+    asked = {"status": status, "domain": domain, "division": division, "department": department, "overdue": overdue}
+    with here.store.read() as tx:
+        return reading.list_cases(tx, key, here, asked | {"q": q, "sort": sort, "cursor": cursor, "limit": limit})
+
+
+@routes.get("/cases/{case_id}")
+def show_case(case_id: str, key: Asker, here: Here) -> dict[str, Any]:
+    key.require(May.READ_CASES)
+    with here.store.read() as tx:
+        return reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
+
+
+@routes.post("/cases/{case_id}/{action}")
+def act_on_case(case_id: str, action: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+    """The case after the action. 409 names the legal actions, or carries the case that somebody changed first."""
+    return do_action(here, key, case_id, action, body)
+
+
+def do_action(here: Installation, key: Key, case_id: str, action: str, body: Any) -> dict[str, Any]:
+    key.require(May.VERIFY if action == "verify" else May.ACT)
+    request = parse_request(action, body)
+    try:
+        with here.store.write() as tx:
+            row = reading.visible_case(tx, case_id, key, here.city)
+            turn = Turn(tx, request, key.name, here, cases_visible(key, here.city))
+            due = act(turn, row.id, action, here.clock())
+    except StaleVersion:
+        with here.store.read() as tx:
+            present = reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
+        last = present["timeline"][-1]
+        detail = f"{last['actor']} acted first ({last['action']}, {last['at']}); this is version {present['version']}"
+        raise Problem(409, detail, case=present) from None
+    if due:
+        here.ringer.ring(DISPATCH)
+    with here.store.read() as tx:
+        return reading.whole_case(tx, reading.visible_case(tx, row.id, key, here.city), here)
+
+
+@routes.get("/work-orders/{order_id}")
+def show_order(order_id: str, key: Asker, here: Here) -> dict[str, Any]:
+    key.require(May.READ_CASES)
+    with here.store.read() as tx:
+        return _order(here, key, order_id, tx)
+
+
+@routes.post("/work-orders/{order_id}/feedback")
+def give_feedback(order_id: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+    """The work order after the feedback; the same `feedback_id` again has no second effect."""
+    key.require(May.FEEDBACK)
+    feedback = parse_feedback(body)
+    with here.store.write() as tx:
+        order = reading.visible_order(tx, order_id, key, here.city)
+        due = take(tx, order.id, order.case_id, feedback, key.name, here.city, here.clock())
+    if due:
+        here.ringer.ring(DISPATCH)
+    with here.store.read() as tx:
+        return _order(here, key, order_id, tx)
+
+
+def _order(here: Installation, key: Key, order_id: str, tx: Any) -> dict[str, Any]:
+    order = reading.visible_order(tx, order_id, key, here.city)
+    row = reading.case_of(tx, order.case_id)
+    case = {name: getattr(row, name) for name in ("id", "number", "status", "domain", "type", "grade", "title")}
+    return reading.order_dict(order, row, here.city, here.clock()) | {"case": case, "place": row.place}

@@ -1,0 +1,168 @@
+"""What each action does to a case, its orders and its clock; `actions` has checked by now that it is legal."""
+
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from citybrain.casework.amendment import Amendment
+from citybrain.casework.case import OrderStatus, Status
+from citybrain.casework import handling_clock
+from citybrain.casework.opening import LEVELS, dispatch_to
+from citybrain.casework.turn import Turn
+from citybrain.clock import to_ms
+from citybrain.intake.placing import place_of
+from citybrain.problem import invalid
+from citybrain.store.tables import events
+
+
+def dispatch(amendment: Amendment, turn: Turn) -> None:
+    case, request = amendment.case, turn.request
+    _department(request.department, "department", turn)
+    for code in request.assist:
+        _department(code, "assist", turn)
+    type_ = request.type or case["type"]
+    if type_ is None:
+        raise invalid("type", "the case has none yet", "name a type of its domain, see GET /api/v1/types")
+    kind = turn.installation.type_of(case["domain"], type_)
+    if kind is None:
+        raise invalid("type", f"{type_!r} is no type of {case['domain']}", "see GET /api/v1/types")
+    if case["type"] != type_:
+        case["type"], case["grade"] = type_, min(case["grade"], kind.row.grade)
+        amendment.note("typed", type=type_, grade=case["grade"])
+    for order in amendment.active():
+        amendment.cancel(order)
+    if case["started_at"] is None:
+        handling_clock.start_clock(amendment, kind.limit.amount, kind.limit.unit, turn.city)
+    case["triage_reason"] = None
+    dispatch_to(amendment, request.department or "", request.assist)
+    _leave_triage(turn.tx, case["id"])
+
+
+def _leave_triage(tx: Connection, case_id: str) -> None:
+    mine = (events.c.case_id == case_id) & (events.c.state == "triage")
+    tx.execute(update(events).where(mine).values(state="cased"))
+
+
+def relocate(amendment: Amendment, turn: Turn) -> None:
+    """The case's place is decided anew, and who is responsible there; an event itself is never edited."""
+    case = amendment.case
+    place = place_of(turn.request.location or {}, turn.installation)
+    before = {level: case[level] for level in LEVELS}
+    case["place"] = place
+    case.update({level: (place.get(level) or {}).get("code") for level in LEVELS})
+    lead = turn.installation.responsible(case["domain"], case["type"], case)
+    amendment.note("relocated", reason=turn.request.reason, before=before, place=place, responsible=lead)
+    if case["status"] in (Status.DISPATCHED, Status.ACCEPTED) and lead and lead != case["lead"]:
+        _change_lead(amendment, lead, "relocated")
+        case["status"] = Status.DISPATCHED
+    else:
+        for order in amendment.active():
+            amendment.tell("work_order.updated", order["id"])
+
+
+def reassign(amendment: Amendment, turn: Turn) -> None:
+    _department(turn.request.department, "department", turn)
+    _change_lead(amendment, turn.request.department or "", turn.request.reason or "")
+
+
+def _change_lead(amendment: Amendment, department: str, reason: str) -> None:
+    """Another lead on the same clock: what is used up stays used up."""
+    before = amendment.case["lead"]
+    for order in amendment.active():
+        if order["role"] == "lead" or order["department"] == department:
+            amendment.cancel(order)
+    amendment.case["lead"] = department
+    amendment.order("lead", department)
+    amendment.note("reassigned", before=before, department=department, reason=reason)
+
+
+def return_(amendment: Amendment, turn: Turn) -> None:
+    request = turn.request
+    for order in amendment.active():
+        if order["role"] == "lead":
+            amendment.change_order(
+                order, status=OrderStatus.RETURNED, reason=request.reason, responsible=request.responsible
+            )
+            amendment.tell("work_order.updated", order["id"])
+    amendment.note("returned", reason=request.reason, responsible=request.responsible)
+
+
+def extend(amendment: Amendment, turn: Turn) -> None:
+    until, due_at = _later(turn, amendment.at), amendment.case["due_at"]
+    if due_at is not None and until <= due_at:
+        raise invalid("until", "it is not later than the present deadline", "name a later time")
+    handling_clock.extend(amendment, until, turn.request.reason or "")
+
+
+def suspend(amendment: Amendment, turn: Turn) -> None:
+    handling_clock.suspend(amendment, _later(turn, amendment.at), turn.request.reason or "", turn.city)
+
+
+def resume(amendment: Amendment, turn: Turn) -> None:
+    handling_clock.resume(amendment, turn.city)
+
+
+def supervise(amendment: Amendment, turn: Turn) -> None:
+    urge(amendment, turn.request.reason or "")
+
+
+def urge(amendment: Amendment, reason: str) -> None:
+    """督办: whoever has it in hand is told to hurry. Also called when a deadline has passed."""
+    for order in amendment.active():
+        amendment.tell("work_order.supervised", order["id"])
+    amendment.note("supervised", reason=reason)
+
+
+def note(amendment: Amendment, turn: Turn) -> None:
+    amendment.note("noted", text=turn.request.text)
+
+
+def verify(amendment: Amendment, turn: Turn) -> None:
+    amendment.note("verified", passed=True, text=turn.request.text)
+
+
+def rework(amendment: Amendment, turn: Turn) -> None:
+    """返工: the same departments once more, with the whole limit again; what they did before stays on record."""
+    _again_to_all(amendment, turn)
+    amendment.note("reworked", reason=turn.request.reason, due_at=amendment.case["due_at"])
+
+
+def reopen(amendment: Amendment, turn: Turn) -> None:
+    amendment.case["closed_at"] = None
+    _again_to_all(amendment, turn)
+    amendment.note("reopened", reason=turn.request.reason, due_at=amendment.case["due_at"])
+
+
+def _again_to_all(amendment: Amendment, turn: Turn) -> None:
+    case = amendment.case
+    if case["limit_unit"]:
+        handling_clock.start_clock(amendment, case["limit_amount"], case["limit_unit"], turn.city)
+    done = [order for order in amendment.orders.values() if order["status"] == OrderStatus.COMPLETED]
+    last = {(order["role"], order["department"]): order for order in done}
+    for role, department in last:
+        amendment.order(role, department)
+
+
+def close(amendment: Amendment, turn: Turn) -> None:
+    told = {o["department"]: o for o in amendment.orders.values() if o["status"] == OrderStatus.COMPLETED}
+    for order in told.values():
+        amendment.tell("case.closed", order["id"])
+    amendment.note("closed", text=turn.request.text)
+
+
+def void(amendment: Amendment, turn: Turn) -> None:
+    for order in amendment.active():
+        amendment.cancel(order)
+    amendment.note("voided", reason=turn.request.reason)
+
+
+def _department(code: str | None, field: str, turn: Turn) -> None:
+    if code is None or turn.city.departments.get(code) is None:
+        raise invalid(field, f"no department {code!r}", "see GET /api/v1/departments")
+
+
+def _later(turn: Turn, at: int) -> int:
+    until = to_ms(turn.request.until) if turn.request.until else 0
+    if until <= at:
+        raise invalid("until", "it is not in the future", "RFC 3339 with an offset, later than now")
+    return until

@@ -1,0 +1,104 @@
+"""Feedback 处置反馈: what a department answers to a work order, and where that moves the case. Each answer is kept;
+one that comes late or out of order is recorded and moves nothing backward."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from sqlalchemy import Connection, insert, select
+
+from citybrain.casework.amendment import Amendment, load
+from citybrain.casework.case import ACTIVE_ORDERS, ENDED, OrderStatus, Status, status_after_feedback
+from citybrain.casework.writing import write
+from citybrain.city import City
+from citybrain.clock import to_ms
+from citybrain.problem import FieldError, Problem
+from citybrain.store.tables import feedbacks
+
+Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class Feedback(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feedback_id: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=128)]
+    status: Literal["accepted", "returned", "progress", "completed"]
+    reason: Words | None = None
+    responsible: Words | None = Field(None, description="who the returning department thinks is responsible")
+    at: AwareDatetime | None = None
+    note: Words | None = None
+
+
+def parse_feedback(raw: Any) -> Feedback:
+    try:
+        feedback = Feedback.model_validate(raw)
+    except ValidationError as error:
+        errors = [
+            FieldError(".".join(map(str, item["loc"])), item["msg"], "see the contract's feedback body")
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise Problem(422, f"feedback: {errors[0].field}: {errors[0].message}", errors=errors) from None
+    missing = [name for name in ("reason", "responsible") if not getattr(feedback, name)]
+    if feedback.status == "returned" and missing:
+        remedy = "say why it is returned and who is thought responsible"
+        errors = [FieldError(name, "a return requires it", remedy) for name in missing]
+        raise Problem(422, "a return needs a reason and who is thought responsible", errors=errors)
+    return feedback
+
+
+def take(tx: Connection, order_id: str, case_id: str, feedback: Feedback, actor: str, city: City, at: int) -> int:
+    """Records it once and moves the order and the case if it may. Returns how many deliveries are due."""
+    amendment = load(tx, case_id, actor, at)
+    same = (feedbacks.c.work_order_id == order_id) & (feedbacks.c.feedback_id == feedback.feedback_id)
+    if tx.execute(select(feedbacks.c.feedback_id).where(same)).first():
+        return 0
+    order = amendment.orders[order_id]
+    effect = _may_move(amendment, order, feedback.status)
+    tx.execute(
+        insert(feedbacks).values(
+            work_order_id=order_id,
+            feedback_id=feedback.feedback_id,
+            status=feedback.status,
+            reason=feedback.reason,
+            responsible=feedback.responsible,
+            note=feedback.note,
+            at=to_ms(feedback.at) if feedback.at else None,
+            received_at=at,
+            actor=actor,
+            effect=effect,
+        )
+    )
+    told = feedback.model_dump(include={"feedback_id", "status", "reason", "responsible", "note"}, exclude_none=True)
+    amendment.note("feedback", department=order["department"], effect=effect, **told)
+    if effect and feedback.status != "progress":
+        _move(amendment, order, feedback, at)
+    return write(tx, [amendment], city)
+
+
+def _may_move(amendment: Amendment, order: dict[str, Any], status: str) -> bool:
+    """Forward only: nothing after the end, nothing while suspended but a report of completion, no second acceptance."""
+    if order["status"] not in ACTIVE_ORDERS or amendment.case["status"] in ENDED:
+        return False
+    return not (status == "accepted" and order["status"] == OrderStatus.ACCEPTED)
+
+
+def _move(amendment: Amendment, order: dict[str, Any], feedback: Feedback, at: int) -> None:
+    status = OrderStatus(feedback.status)
+    values: dict[str, Any] = {"status": status}
+    if status == OrderStatus.COMPLETED:
+        values["completed_at"] = at
+    if status == OrderStatus.RETURNED:
+        values |= {"reason": feedback.reason, "responsible": feedback.responsible}
+    amendment.change_order(order, **values)
+    case = amendment.case
+    orders = [(each["role"], each["status"]) for each in amendment.orders.values()]
+    was = case["status"]
+    before = case["suspended_from"] if was == Status.SUSPENDED else was
+    after = status_after_feedback(before, orders)
+    if after is None:
+        return
+    if was == Status.SUSPENDED and after in (Status.ACCEPTED,):
+        case["suspended_from"] = after  # it comes back accepted; until then it stays suspended
+        return
+    case.update(status=after, suspended_from=None, suspended_until=None)
+    if after == Status.COMPLETED:
+        amendment.note("completed")

@@ -1,0 +1,64 @@
+"""Which events belong to one case: a case merged into another, events split off into a case of their own."""
+
+from sqlalchemy import select, update
+
+from citybrain.casework.amendment import Amendment, load
+from citybrain.casework.case import OPEN, Status
+from citybrain.casework.numbers import next_numbers
+from citybrain.casework.opening import LEVELS
+from citybrain.casework.turn import Turn
+from citybrain.problem import Problem, invalid
+from citybrain.store.ids import new_id
+from citybrain.store.tables import cases, events
+
+
+def merge(amendment: Amendment, turn: Turn) -> list[Amendment]:
+    """This case ends in another, which takes its events over."""
+    into = turn.request.into or ""
+    found = turn.tx.execute(select(cases.c.id).where((cases.c.id == into) | (cases.c.number == into), turn.visible))
+    other_id = found.scalar()
+    if other_id is None or other_id == amendment.case["id"]:
+        raise invalid("into", "no such other case", "the id or number of an open case")
+    other = load(turn.tx, other_id, turn.actor, amendment.at)
+    if other.case["status"] not in OPEN:
+        raise Problem(409, f"case {other.case['number']} is {other.case['status']}: nothing can be merged into it")
+    state = "triage" if other.case["status"] == Status.TRIAGE else "cased"
+    mine = events.c.case_id == amendment.case["id"]
+    moved = turn.tx.execute(update(events).where(mine).values(case_id=other_id, state=state)).rowcount
+    other.case["event_count"] += moved
+    other.note("merged", **{"from": amendment.case["number"], "event_count": other.case["event_count"]})
+    for order in amendment.active():
+        amendment.cancel(order)
+    amendment.case["merged_into"] = other_id
+    amendment.case["event_count"] = 0
+    amendment.note("merged_into", into=other.case["number"])
+    return [other]
+
+
+def split(amendment: Amendment, turn: Turn) -> list[Amendment]:
+    """Some of the events are about something else: a case of their own, in triage for a person to dispatch."""
+    case, wanted = amendment.case, sorted(set(turn.request.events))
+    mine = (events.c.case_id == case["id"]) & events.c.id.in_(wanted)
+    found = turn.tx.execute(select(events.c.id, events.c.title, events.c.place).where(mine).order_by(events.c.id)).all()
+    if len(found) != len(wanted) or len(found) >= case["event_count"]:
+        raise invalid("events", "not all of them are events of this case, or none would stay", "name some of its events")
+    first = found[0]
+    number = next_numbers(turn.tx, case["domain"], 1, turn.city.zone, amendment.at)[0]
+    codes = {level: (first.place.get(level) or {}).get("code") for level in LEVELS}
+    blank = dict.fromkeys(column.name for column in cases.c)
+    taken = {name: case[name] for name in ("domain", "type", "grade", "demo", "explanation")}
+    new = Amendment(
+        blank
+        | taken
+        | codes
+        | {"id": new_id(), "number": number, "status": Status.TRIAGE, "title": first.title or case["title"]}
+        | {"place": first.place, "triage_reason": "split", "event_count": len(found), "opened_at": amendment.at}
+        | {"overdue_supervised": False, "extensions": 0},
+        turn.actor,
+        amendment.at,
+    )
+    turn.tx.execute(update(events).where(mine).values(case_id=new.case["id"], state="triage"))
+    case["event_count"] -= len(found)
+    amendment.note("split", events=wanted, into=number)
+    new.note("triage", reason="split", events=wanted, **{"from": case["number"]})
+    return [new]

@@ -1,0 +1,65 @@
+"""The handling clock of a case and its orders: started, extended, stopped and started again with what was left."""
+
+from typing import Any
+
+from citybrain.casework.amendment import Amendment
+from citybrain.casework.case import Status
+from citybrain.city import City
+from citybrain.clock import to_datetime, to_ms
+from citybrain.deadline import Limit, clock_of
+
+
+def start_clock(amendment: Amendment, amount: float, unit: str, city: City) -> None:
+    """A new clock with the whole limit, from now."""
+    due = city.calendar.due(to_datetime(amendment.at), Limit(amount, unit))
+    amendment.case.update(limit_amount=amount, limit_unit=unit, started_at=amendment.at, due_at=to_ms(due))
+    amendment.case.update(left_seconds=None, overdue_supervised=False)
+
+
+def extend(amendment: Amendment, until: int, reason: str) -> None:
+    before = amendment.case["due_at"]
+    amendment.case["due_at"] = until
+    amendment.case["extensions"] += 1
+    amendment.case["overdue_supervised"] = False
+    for order in amendment.active():
+        amendment.change_order(order, due_at=until)
+        amendment.tell("work_order.updated", order["id"])
+    amendment.note("extended", before=before, until=until, reason=reason)
+
+
+def suspend(amendment: Amendment, until: int, reason: str, city: City) -> None:
+    """挂账: the clock stops; what was used up stays used up."""
+    case = amendment.case
+    case["suspended_from"], case["suspended_until"] = case["status"], until
+    case["left_seconds"], case["due_at"] = _left(case["due_at"], amendment, city), None
+    for order in amendment.active():
+        amendment.change_order(order, left_seconds=_left(order["due_at"], amendment, city), due_at=None)
+        amendment.tell("work_order.updated", order["id"])
+    amendment.note("suspended", until=until, reason=reason, left_seconds=case["left_seconds"])
+
+
+def resume(amendment: Amendment, city: City) -> None:
+    """Back to the status before, on a clock that goes on with what was left."""
+    case = amendment.case
+    case["status"] = case["suspended_from"] or Status.DISPATCHED
+    case["due_at"], case["left_seconds"] = _due_again(case["left_seconds"], amendment, city), None
+    case["suspended_from"], case["suspended_until"] = None, None
+    for order in amendment.active():
+        due_at = _due_again(order["left_seconds"], amendment, city)
+        amendment.change_order(order, due_at=due_at, left_seconds=None)
+        amendment.tell("work_order.updated", order["id"])
+    amendment.note("resumed", due_at=case["due_at"])
+
+
+def _left(due_at: int | None, amendment: Amendment, city: City) -> int | None:
+    """Clock seconds until due; negative when overdue already."""
+    if due_at is None:
+        return None
+    clock = clock_of(amendment.case["limit_unit"])
+    return round(city.calendar.remaining(to_datetime(due_at), to_datetime(amendment.at), clock))
+
+
+def _due_again(left: int | None, amendment: Amendment, city: City) -> int | None:
+    if left is None:
+        return None
+    return to_ms(city.calendar.resume(to_datetime(amendment.at), left, clock_of(amendment.case["limit_unit"])))

@@ -1,0 +1,78 @@
+"""What a department is told: the body of every webhook, from the case as it is after the decision."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from citybrain.casework.amendment import Amendment
+from citybrain.city import City
+from citybrain.clock import rfc3339
+from citybrain.dispatch.outbox import Message
+from citybrain.keys import mask
+
+
+def compose(
+    amendments: Iterable[Amendment], events: Mapping[str, list[dict[str, Any]]], city: City
+) -> list[Message]:
+    """One message for each thing an amendment tells; the reports come masked."""
+    messages = []
+    for amendment in amendments:
+        shown = [_event(event, city) for event in events.get(amendment.case["id"], [])] if amendment.messages else []
+        at = rfc3339(amendment.at, city.zone) or ""
+        for position, (type_, order_id) in enumerate(amendment.messages):
+            order = amendment.orders[order_id] if order_id else None
+            data = _data(amendment.case, order, shown, city)
+            department = order["department"] if order else amendment.case["lead"]
+            messages.append(Message(type_, at, amendment.case, department, order_id, position, data))
+    return messages
+
+
+def deadline(row: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | None:
+    """The contract's `deadline` of a case or an order: when it is due, on which clock, how the clock stands."""
+    if row["limit_unit"] is None:
+        return None
+    if row["left_seconds"] is not None:
+        state = "paused"
+    elif row["status"] in ("completed", "verified", "closed", "void"):
+        state = "stopped"
+    else:
+        state = "overdue" if row["due_at"] is not None and row["due_at"] < now else "running"
+    clock = "working" if row["limit_unit"].startswith("working") else "urgent"
+    return {
+        "due_at": rfc3339(row["due_at"], city.zone),
+        "clock": clock,
+        "state": state,
+        "limit": {"amount": row["limit_amount"], "unit": row["limit_unit"]},
+        "left_seconds": row["left_seconds"],
+    }
+
+
+def _data(
+    case: Mapping[str, Any], order: Mapping[str, Any] | None, events: list[dict[str, Any]], city: City
+) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "case": {name: case[name] for name in ("id", "number", "domain", "type", "title", "grade", "status")},
+        "place": case["place"],
+        "deadline": deadline(case, city, case["updated_at"]),
+        "events": events,
+    }
+    if order:
+        data["work_order"] = {
+            "id": order["id"],
+            "role": order["role"],
+            "department": order["department"],
+            "status": order["status"],
+            "feedback_url": f"{city.public_url}/api/v1/work-orders/{order['id']}/feedback",
+        }
+    return data
+
+
+def _event(row: Mapping[str, Any], city: City) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "source": row["source"],
+        "title": row["title"],
+        "description": row["description"],
+        "occurred_at": rfc3339(row["occurred_at"], city.zone),
+        "attributes": row["attributes"],
+        "reporter": mask(row) if row["name"] or row["phone"] else None,
+    }

@@ -1,0 +1,195 @@
+"""Cases and queues as they are shown: lists, one case with its whole story, the figures of every queue."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, Select, case, func, select
+
+from citybrain.casework.case import ENDED, OPEN, Status, legal_actions
+from citybrain.casework.message import deadline
+from citybrain.city import City
+from citybrain.clock import rfc3339
+from citybrain.dispatch.attempts import with_attempts
+from citybrain.installation import Installation
+from citybrain.keys import Key, cases_visible, in_divisions, work_orders_visible, within
+from citybrain.listing import SortKey, contains, page
+from citybrain.problem import invalid, not_found
+from citybrain.store.tables import cases, deliveries, events, ledger, work_orders
+
+NEVER = 2**53
+SORTS: dict[str, list[SortKey]] = {
+    "newest": [(cases.c.id, True)],
+    "oldest": [(cases.c.id, False)],
+    "due": [(func.coalesce(cases.c.due_at, NEVER), False), (cases.c.id, False)],  # overdue first, then the soonest
+    "grade": [(cases.c.grade, False), (cases.c.id, False)],
+    "updated": [(cases.c.updated_at, True), (cases.c.id, True)],
+}
+SHOWN = 200  # events or deliveries of one case that its page carries
+
+
+def list_cases(tx: Connection, key: Key, here: Installation, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """`asked` has the contract's query parameters; unknown sorts are refused."""
+    sort = asked.get("sort") or "newest"
+    if sort not in SORTS:
+        raise invalid("sort", f"{sort!r} is no order", "one of " + ", ".join(SORTS))
+    query = filtered(select(cases).where(cases_visible(key, here.city)), here.city, asked, here.clock())
+    now = here.clock()
+    return page(tx, query, SORTS[sort], asked.get("cursor"), asked["limit"], lambda row: short(row, here.city, now))
+
+
+def filtered(query: Select[Any], city: City, asked: Mapping[str, Any], now: int) -> Select[Any]:
+    if status := asked.get("status"):
+        wanted = list(OPEN) if status == "open" else status.split(",")
+        query = query.where(cases.c.status.in_(wanted))
+    if domain := asked.get("domain"):
+        query = query.where(cases.c.domain == domain)
+    if division := asked.get("division"):
+        query = query.where(in_divisions([division], city, cases))
+    if department := asked.get("department"):
+        theirs = work_orders.c.department.in_(sorted(city.departments_below(department)))
+        query = query.where(cases.c.id.in_(select(work_orders.c.case_id).where(theirs)))
+    if asked.get("overdue") is not None:
+        late = (cases.c.due_at < now) & cases.c.status.in_((Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED))
+        query = query.where(late if asked["overdue"] else ~func.coalesce(late, False))
+    if q := asked.get("q"):
+        query = query.where(contains(q, cases.c.title, cases.c.number))
+    return query
+
+
+def short(row: Row[Any], city: City, now: int) -> dict[str, Any]:
+    values = dict(row._mapping)
+    plain = ("id", "number", "status", "version", "domain", "type", "grade", "title", "place", "event_count", "demo")
+    return {name: values[name] for name in plain} | {
+        "department": row.lead,
+        "triage_reason": row.triage_reason,
+        "merged_into": row.merged_into,
+        "deadline": deadline(values, city, now),
+        "opened_at": rfc3339(row.opened_at, city.zone),
+        "updated_at": rfc3339(row.updated_at, city.zone),
+        "closed_at": rfc3339(row.closed_at, city.zone),
+    }
+
+
+def visible_case(tx: Connection, case_id: str, key: Key, city: City) -> Row[Any]:
+    """By id or number; raises Problem 404 for what the key may not see."""
+    named = (cases.c.id == case_id) | (cases.c.number == case_id)
+    row = tx.execute(select(cases).where(named, cases_visible(key, city))).first()
+    if row is None:
+        raise not_found("case")
+    return row
+
+
+def case_of(tx: Connection, case_id: str) -> Row[Any]:
+    """The case of a work order that the key may see."""
+    return tx.execute(select(cases).where(cases.c.id == case_id)).one()
+
+
+def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, Any]:
+    """A case with its events, orders, deliveries and the timeline drawn from its ledger."""
+    city, now = here.city, here.clock()
+    orders = tx.execute(select(work_orders).where(work_orders.c.case_id == row.id).order_by(work_orders.c.id)).all()
+    columns = (events.c.id, events.c.source, events.c.title, events.c.description, events.c.occurred_at, events.c.state)
+    of_case = tx.execute(
+        select(*columns, events.c.received_at, events.c.attributes)
+        .where(events.c.case_id == row.id).order_by(events.c.id).limit(SHOWN)
+    ).all()  # fmt: skip
+    sent = tx.execute(select(deliveries).where(deliveries.c.case_id == row.id).order_by(deliveries.c.id).limit(SHOWN)).all()
+    entries = tx.execute(select(ledger).where(ledger.c.chain == row.id).order_by(ledger.c.seq)).all()
+    return short(row, city, now) | {
+        "explanation": row.explanation,
+        "actions": legal_actions(row.status),
+        "events": [_event(event, city) for event in of_case],
+        "work_orders": [order_dict(order, row, city, now) for order in orders],
+        "deliveries": with_attempts(tx, sent, city),
+        "timeline": [_entry(entry, city) for entry in entries],
+    }
+
+
+def order_dict(order: Row[Any], case_row: Row[Any], city: City, now: int) -> dict[str, Any]:
+    clock = {"limit_amount": case_row.limit_amount, "limit_unit": case_row.limit_unit}
+    plain = ("id", "role", "department", "status", "reason", "responsible")
+    department = city.departments.get(order.department)
+    return {name: getattr(order, name) for name in plain} | {
+        "case_id": order.case_id,
+        "department_name": department.name if department else None,
+        "deadline": deadline(dict(order._mapping) | clock, city, now),
+        "created_at": rfc3339(order.created_at, city.zone),
+        "updated_at": rfc3339(order.updated_at, city.zone),
+        "completed_at": rfc3339(order.completed_at, city.zone),
+    }
+
+
+def visible_order(tx: Connection, order_id: str, key: Key, city: City) -> Row[Any]:
+    row = tx.execute(select(work_orders).where(work_orders.c.id == order_id, work_orders_visible(key, city))).first()
+    if row is None:
+        raise not_found("work order")
+    return row
+
+
+def queues(tx: Connection, key: Key, here: Installation) -> list[dict[str, Any]]:
+    """Every domain's queue by county: what waits for a handler, what is in work, what needs a person, what is late."""
+    now = here.clock()
+    found: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for domain in sorted(here.domains):
+        if not key.domains or domain in key.domains:
+            _queue(found, domain, None)
+    waiting = (
+        select(events.c.domain, events.c.county, events.c.state, func.count(), func.min(events.c.received_at))
+        .where(events.c.state.in_(("received", "quarantined")), within(key, here.city, events))
+        .group_by(events.c.domain, events.c.county, events.c.state)
+    )
+    for domain, county, state, number, oldest in tx.execute(waiting):
+        queue = _queue(found, domain, county)
+        queue["waiting" if state == "received" else "quarantined"] += number
+        _older(queue, oldest, now)
+    late = (cases.c.due_at < now) & cases.c.status.in_((Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED))
+    worked = (
+        select(
+            cases.c.domain,
+            cases.c.county,
+            func.sum(case((cases.c.status == Status.TRIAGE, 1), else_=0)),
+            func.sum(case((cases.c.status == Status.TRIAGE, 0), else_=1)),
+            func.sum(case((late, 1), else_=0)),
+            func.min(cases.c.opened_at),
+        )
+        .where(cases.c.status.not_in(sorted(ENDED)), within(key, here.city, cases))
+        .group_by(cases.c.domain, cases.c.county)
+    )
+    for domain, county, triage, working, overdue, oldest in tx.execute(worked):
+        queue = _queue(found, domain, county)
+        queue["triage"] += triage
+        queue["working"] += working
+        queue["overdue"] += overdue
+        _older(queue, oldest, now)
+    return [found[name] for name in sorted(found, key=lambda name: (name[0], name[1] or ""))]
+
+
+def _queue(found: dict[tuple[str, str | None], dict[str, Any]], domain: str, county: str | None) -> dict[str, Any]:
+    counts = dict.fromkeys(("waiting", "working", "triage", "quarantined", "overdue"), 0)
+    blank = {"domain": domain, "division": county, **counts, "oldest_seconds": None}
+    return found.setdefault((domain, county), blank)
+
+
+def _older(queue: dict[str, Any], since: int | None, now: int) -> None:
+    if since is not None:
+        queue["oldest_seconds"] = max(queue["oldest_seconds"] or 0, (now - since) // 1000)
+
+
+def _event(row: Any, city: City) -> dict[str, Any]:
+    plain = ("id", "source", "title", "description", "state", "attributes")
+    return {name: getattr(row, name) for name in plain} | {
+        "occurred_at": rfc3339(row.occurred_at, city.zone),
+        "received_at": rfc3339(row.received_at, city.zone),
+    }
+
+
+def _entry(row: Row[Any], city: City) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "at": rfc3339(row.at, city.zone),
+        "actor": row.actor,
+        "action": row.action,
+        "data": orjson.loads(row.data),
+        "hash": row.hash,
+    }

@@ -1,0 +1,61 @@
+"""One action on a case as it is asked for: the validated request, who asks, and what may be looked up for it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from sqlalchemy import ColumnElement, Connection
+
+from citybrain.city import City
+from citybrain.installation import Installation
+from citybrain.problem import FieldError, Problem
+
+Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=2000)]
+Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+
+
+class Request(BaseModel):
+    """The body of `POST /cases/{id}/{action}`: the version that was seen, and what the action requires."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Annotated[int, Field(strict=True, ge=1)]
+    department: Code | None = None
+    assist: list[Code] = Field(default_factory=list, max_length=20)
+    type: Code | None = None
+    location: dict[str, Any] | None = None
+    reason: Words | None = None
+    responsible: Words | None = None
+    until: AwareDatetime | None = None
+    text: Words | None = None
+    passed: Annotated[bool, Field(strict=True)] | None = None
+    into: Code | None = None
+    events: list[Code] = Field(default_factory=list, max_length=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One action at work: the request, who asks, and what it may look up."""
+
+    tx: Connection
+    request: Request
+    actor: str
+    installation: Installation
+    visible: ColumnElement[bool]  # which other cases this key may touch
+
+    @property
+    def city(self) -> City:
+        return self.installation.city
+
+
+def parse_request(action: str, raw: Any) -> Request:
+    if not isinstance(raw, dict):
+        raise Problem(422, "the body is a JSON object", errors=[FieldError("", "not an object", 'send {"version": …}')])
+    try:
+        return Request.model_validate(raw)
+    except ValidationError as error:
+        errors = [
+            FieldError(".".join(map(str, item["loc"])), item["msg"], f"see the requirements of {action}")
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise Problem(422, f"{action}: {errors[0].field}: {errors[0].message}", errors=errors) from None

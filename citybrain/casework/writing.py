@@ -1,0 +1,103 @@
+"""Writes amendments: cases, work orders, ledger, changes for the stream and messages, in one transaction."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from citybrain.casework.amendment import Amendment
+from citybrain.casework.case import ENDED
+from citybrain.casework.message import compose
+from citybrain.city import City
+from citybrain.dispatch.outbox import post
+from citybrain.store.ledger import Head, append_rows, chain_entries
+from citybrain.store.stream import Change, record_changes
+from citybrain.store.tables import cases, events, reporters, work_orders
+
+EVENTS_SHOWN = 20  # in a message: a storm of reports must not make a webhook of megabytes
+
+
+class StaleVersion(Exception):
+    """Somebody changed the case first; nothing was written."""
+
+    def __init__(self, case_id: str) -> None:
+        super().__init__(case_id)
+        self.case_id = case_id
+
+
+def write(tx: Connection, amendments: Sequence[Amendment], city: City) -> int:
+    """Writes them all; returns how many deliveries are due at once. Raises StaleVersion."""
+    if not amendments:
+        return 0
+    at = amendments[0].at
+    rows: list[dict[str, Any]] = []
+    for amendment in amendments:
+        case = amendment.case
+        if case["status"] in ENDED:
+            case["merge_key"] = None
+        before = Head(case["entries"], case["head"]) if not amendment.is_new else Head()
+        continued, head = chain_entries(case["id"], before, amendment.entries, amendment.at)
+        case["entries"], case["head"] = head.entries, head.hash
+        rows += continued
+    _write_cases(tx, amendments)
+    _write_orders(tx, amendments)
+    append_rows(tx, rows)
+    record_changes(tx, (change for amendment in amendments for change in _changes(amendment)), at)
+    return post(tx, compose(amendments, _events_of(tx, amendments), city), city, at)
+
+
+def _write_cases(tx: Connection, amendments: Sequence[Amendment]) -> None:
+    new = [amendment.case for amendment in amendments if amendment.is_new]
+    if new:
+        tx.execute(insert(cases), new)
+    for amendment in amendments:
+        if amendment.is_new:
+            continue
+        mine = (cases.c.id == amendment.case["id"]) & (cases.c.version == amendment.version)
+        if not tx.execute(update(cases).where(mine).values(**amendment.case)).rowcount:
+            raise StaleVersion(amendment.case["id"])
+
+
+def _write_orders(tx: Connection, amendments: Sequence[Amendment]) -> None:
+    new = [each.orders[order_id] for each in amendments for order_id in sorted(each.new_orders)]
+    changed = [each.orders[order_id] for each in amendments for order_id in sorted(each.changed_orders)]
+    if new:
+        tx.execute(insert(work_orders), new)
+    if changed:
+        columns = [column.name for column in work_orders.c if column.name not in ("id", "case_id", "created_at")]
+        statement = (
+            update(work_orders)
+            .where(work_orders.c.id == bindparam("b_id"))
+            .values({name: bindparam(f"b_{name}") for name in columns})
+        )
+        tx.execute(statement, [{f"b_{name}": order[name] for name in ("id", *columns)} for order in changed])
+
+
+def _changes(amendment: Amendment) -> Iterable[Change]:
+    case = amendment.case
+    codes = {level: case[level] for level in ("county", "town", "village", "cell")}
+    for entry in amendment.entries:
+        data = {"number": case["number"], "status": case["status"], "version": case["version"], "by": entry.actor}
+        yield Change(f"case.{entry.action}", case["domain"], codes, case_id=case["id"], data=data)
+
+
+def _events_of(tx: Connection, amendments: Sequence[Amendment]) -> dict[str, list[dict[str, Any]]]:
+    """The reports behind each case that has something to tell, the earliest first, with who reported them."""
+    wanted = [amendment.case["id"] for amendment in amendments if amendment.messages]
+    found: dict[str, list[dict[str, Any]]] = {}
+    columns = (
+        events.c.id, events.c.case_id, events.c.source, events.c.title, events.c.description,
+        events.c.occurred_at, events.c.attributes, reporters.c.name, reporters.c.phone,
+    )  # fmt: skip
+    for start in range(0, len(wanted), 500):
+        rows = tx.execute(
+            select(*columns)
+            .join(reporters, reporters.c.event_id == events.c.id, isouter=True)
+            .where(events.c.case_id.in_(wanted[start : start + 500]))
+            .order_by(events.c.id)
+        )
+        for row in rows.mappings():
+            of_case = found.setdefault(row["case_id"], [])
+            if len(of_case) < EVENTS_SHOWN:
+                of_case.append(dict(row))
+    return found

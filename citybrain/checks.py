@@ -1,0 +1,112 @@
+"""`citybrain check`: are the packs right, and does the store keep what it promises. One line a finding or a count."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from citybrain.casework.case import Status
+from citybrain.city import check_city
+from citybrain.config import Config
+from citybrain.domain import check_domains
+from citybrain.routing.proof import prove_examples
+from citybrain.routing.responsibility import Responsibility, unassigned
+from citybrain.store.database import Store
+from citybrain.store.ledger import START, entry_hash
+from citybrain.store.tables import cases, deliveries, endpoints, events, ledger, work_orders
+from geo.mistake import Mistakes
+
+SHOWN = 5  # offenders named behind a count
+STATES = ("received", "triage", "cased", "quarantined")
+
+
+def check_packs(config: Config) -> tuple[list[str], bool]:
+    city, mistakes = check_city(config.city)
+    domains, wrong = check_domains()
+    mistakes += [*wrong, *prove_examples(domains)]
+    lines = []
+    if city is not None:
+        try:
+            edition = city.locator(config.data / "editions").edition
+            lines += [f"{level}: {len(layer)} polygons" for level, layer in edition.layers.items()]
+        except Mistakes as error:
+            mistakes += error.mistakes
+        catalogues = [domain.catalogue for domain in domains.values()]
+        missing = unassigned(catalogues, Responsibility(city.departments.values()), city.divisions)
+        lines += [f"no department: {type_} in {division}" for type_, division in missing[:SHOWN]]
+        lines.append(f"types without a department somewhere: {len({type_ for type_, _ in missing})}")
+        lines.append(f"departments: {len(city.departments)}, divisions: {len(city.divisions)}")
+    for domain in domains.values():
+        types = domain.catalogue.types.values()
+        lines.append(f"{domain.code}: {len(types)} types, {sum(len(kind.row.examples) for kind in types)} examples")
+    lines += [f"mistake: {mistake}" for mistake in mistakes]
+    lines.append("all packs are right" if not mistakes else f"{len(mistakes)} mistakes")
+    return lines, not mistakes
+
+
+def check_store(config: Config) -> tuple[list[str], bool]:
+    store = Store(config.database_url)
+    good = True
+    lines = []
+    with store.read() as tx:
+        for table in (events, cases, work_orders, deliveries, ledger):
+            lines.append(f"{table.name}: {tx.execute(select(func.count()).select_from(table)).scalar_one()}")
+        for promise, broken in [*_promises(tx), ("every chain of the ledger is whole", list(_broken_chains(tx)))]:
+            good = good and not broken
+            named = f": {', '.join(broken[:SHOWN])}" if broken else ""
+            lines.append(f"{promise}: {'yes' if not broken else f'BROKEN {len(broken)} times'}{named}")
+    store.close()
+    return lines, good
+
+
+def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
+    """Each promise with the ids that break it."""
+
+    def ids(query: Select[Any]) -> list[str]:
+        return [str(row[0]) for row in tx.execute(query)]
+
+    known = select(cases.c.id)
+    with_case = events.c.state.in_(("cased", "triage"))
+    yield "every event is in exactly one state", ids(select(events.c.id).where(events.c.state.not_in(STATES)))
+    yield (
+        "every handled event has its case, every other one none",
+        ids(select(events.c.id).where(with_case & (events.c.case_id.is_(None) | events.c.case_id.not_in(known))))
+        + ids(select(events.c.id).where(~with_case & events.c.case_id.isnot(None))),
+    )
+    counted = select(events.c.case_id, func.count().label("number")).group_by(events.c.case_id).subquery()
+    differs = func.coalesce(counted.c.number, 0) != cases.c.event_count
+    yield (
+        "every case has the events that it counts",
+        ids(select(cases.c.number).join(counted, counted.c.case_id == cases.c.id, isouter=True).where(differs)),
+    )
+    written = select(ledger.c.chain)
+    yield "every case has a ledger", ids(select(cases.c.number).where(cases.c.id.not_in(written)))
+    sent = select(deliveries.c.work_order_id).where(deliveries.c.work_order_id.isnot(None))
+    yield "every work order has a delivery, or a visible lack of one", ids(
+        select(work_orders.c.id).where(work_orders.c.id.not_in(sent))
+    )
+    lead = select(work_orders.c.case_id).where(work_orders.c.role == "lead")
+    begun = cases.c.status.not_in((Status.TRIAGE, Status.FILED, Status.VOID, Status.SUSPENDED))
+    yield "every dispatched case has a lead", ids(select(cases.c.number).where(begun, cases.c.id.not_in(lead)))
+    nowhere = deliveries.c.endpoint_id.is_(None) & (deliveries.c.status != "held")
+    nowhere |= deliveries.c.endpoint_id.isnot(None) & deliveries.c.endpoint_id.not_in(select(endpoints.c.id))
+    yield "every delivery has an endpoint or is held for one", ids(select(deliveries.c.id).where(nowhere))
+
+
+def _broken_chains(tx: Connection) -> Iterator[str]:
+    """Chains with an entry that was changed, removed or added, and cases whose head is not their chain's last entry."""
+    heads = {row.id: (row.entries, row.head) for row in tx.execute(select(cases.c.id, cases.c.entries, cases.c.head))}
+    chain, seq, digest = "", 0, START
+    broken: set[str] = set()
+    ends: dict[str, tuple[int, str]] = {}
+    for row in tx.execute(select(ledger).order_by(ledger.c.chain, ledger.c.seq)):
+        if row.chain != chain:
+            chain, seq, digest = row.chain, 0, START
+        seq += 1
+        expected = entry_hash(digest, row.chain, row.seq, row.at, row.actor, row.action, row.data)
+        if row.seq != seq or row.hash != expected:
+            broken.add(chain)
+        digest = row.hash
+        ends[chain] = (seq, digest)
+    broken |= {case_id for case_id, head in heads.items() if ends.get(case_id) != head}
+    yield from sorted(broken)

@@ -1,0 +1,123 @@
+"""A delivery 推送 between claim and outcome: which are due, and what an attempt's outcome makes of them."""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
+
+from citybrain.dispatch.outbox import DISABLED, hold, release
+from citybrain.dispatch.sender import Outcome, Outgoing, backoff
+from citybrain.store import claims
+from citybrain.store.database import now_ms
+from citybrain.store.ids import new_id
+from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.tables import attempts, deliveries, endpoints
+
+LEASE_MS = 25_000  # longer than the longest attempt, 15 s
+PENDING = deliveries.c.status == "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claimed delivery and how its attempt ended. `at` is when it began, in ms."""
+
+    delivery: Row[Any]
+    outcome: Outcome
+    at: int
+
+
+def in_order() -> Any:
+    """Nothing earlier of the same case still waits for the same endpoint."""
+    earlier = deliveries.alias("earlier")
+    return ~exists(
+        select(earlier.c.id).where(
+            earlier.c.case_id == deliveries.c.case_id,
+            earlier.c.endpoint_id == deliveries.c.endpoint_id,
+            earlier.c.case_order < deliveries.c.case_order,
+            earlier.c.status.in_(("pending", "held")),
+        )
+    )
+
+
+def claim_due(tx: Connection, busy: Collection[str], limit: int) -> list[tuple[Row[Any], Outgoing]]:
+    """Claims what is due now and may go, the gravest first, but nothing for `busy` endpoints."""
+    where = PENDING & in_order()
+    if busy:
+        where = and_(where, deliveries.c.endpoint_id.not_in(sorted(busy)))
+    order = (deliveries.c.grade, deliveries.c.due_at)
+    rows = claims.claim(tx, deliveries, where, order, limit, LEASE_MS)
+    if not rows:
+        return []
+    wanted = {row.endpoint_id for row in rows}
+    known = {row.id: row for row in tx.execute(select(endpoints).where(endpoints.c.id.in_(wanted))).all()}
+    now: int = tx.execute(select(now_ms())).scalar_one()
+    return [(row, _outgoing(row, known[row.endpoint_id], now)) for row in rows]
+
+
+def anything_due(tx: Connection) -> bool:
+    return claims.any_due(tx, deliveries, PENDING & in_order())
+
+
+def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Random) -> None:
+    """Records the attempts and moves each delivery on. Raises ClaimLost when one was claimed again meanwhile."""
+    claims.complete(tx, deliveries, [_moved(attempt, now, rng) for attempt in ended])
+    rows = [
+        {
+            "id": new_id(),
+            "delivery_id": each.delivery.id,
+            "at": each.at,
+            "duration_ms": round(each.outcome.duration_ms),
+            "status": each.outcome.status,
+            "error": each.outcome.error,
+        }
+        for each in ended
+    ]
+    tx.execute(insert(attempts), rows)
+    for endpoint_id in sorted({each.delivery.endpoint_id for each in ended}):
+        _judge(tx, endpoint_id, [each for each in ended if each.delivery.endpoint_id == endpoint_id], now)
+
+
+def _outgoing(row: Row[Any], endpoint: Row[Any], now: int) -> Outgoing:
+    secrets = [each["secret"] for each in endpoint.secrets if each["until"] is None or each["until"] > now]
+    return Outgoing(row.id, endpoint.url, secrets, row.body.encode())
+
+
+def _moved(attempt: Attempt, now: int, rng: random.Random) -> dict[str, Any]:
+    row, outcome = attempt.delivery, attempt.outcome
+    moved = {"id": row.id, "fence": row.fence, "status": "pending", "due_at": now, "delivered_at": None}
+    if outcome.kind == "delivered":
+        return moved | {"status": "delivered", "delivered_at": now}
+    wait = backoff(row.tries, row.grade, rng)
+    if wait is None:
+        return moved | {"status": "failed"}
+    return moved | {"due_at": now + int(1000 * max(wait, outcome.retry_after or 0))}
+
+
+def _judge(tx: Connection, endpoint_id: str, ended: Sequence[Attempt], now: int) -> None:
+    """The endpoint's health after these attempts; its first success after failures releases all that waits for it."""
+    mine = endpoints.c.id == endpoint_id
+    failed = [each for each in ended if each.outcome.kind != "delivered"]
+    if len(failed) < len(ended):
+        before = tx.execute(select(endpoints.c.failures).where(mine)).scalar_one()
+        tx.execute(update(endpoints).where(mine).values(failures=0, succeeded_at=now))
+        if before:
+            release(tx, endpoint_id, now)
+        return
+    error = failed[-1].outcome.error
+    failures = endpoints.c.failures + len(failed)
+    tx.execute(update(endpoints).where(mine).values(failures=failures, failed_at=now, last_error=error))
+    if any(each.outcome.kind == "gone" for each in failed):
+        enabled = tx.execute(
+            update(endpoints).where(mine, endpoints.c.enabled.is_(True)).values(enabled=False, disabled_because="gone")
+        )
+        if enabled.rowcount:
+            hold(tx, endpoint_id)
+            append_to_city(tx, Entry("endpoint.disabled", "dispatch", {"endpoint": endpoint_id, "reason": "410"}), now)
+
+
+def held_count(tx: Connection) -> dict[str, int]:
+    """How many deliveries wait for want of an endpoint, and for a disabled one."""
+    counted = select(deliveries.c.held_because, func.count()).where(deliveries.c.status == "held")
+    return {reason or DISABLED: number for reason, number in tx.execute(counted.group_by(deliveries.c.held_because))}

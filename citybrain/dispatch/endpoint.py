@@ -1,0 +1,185 @@
+"""An endpoint 对接端点: where a domain system receives webhooks. Created, changed, disabled, its secret rotated."""
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from sqlalchemy import Connection, Row, insert, select, update
+
+from citybrain.city import City
+from citybrain.clock import rfc3339
+from citybrain.dispatch.address import AddressRefused, AllowList
+from citybrain.dispatch.outbox import adopt, hold, orphan, release
+from citybrain.dispatch.signature import new_secret
+from citybrain.installation import Installation
+from citybrain.problem import FieldError, Problem, invalid, not_found
+from citybrain.store.ids import new_id
+from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.tables import deliveries, endpoints
+
+OVERLAP_MS = 24 * 3600 * 1000  # both secrets sign for a day after a rotation
+Name = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=100)]
+Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+
+
+class EndpointChange(BaseModel):
+    """What may be set; in a PATCH what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name | None = None
+    department: Code | None = None
+    url: Annotated[str, StringConstraints(strict=True, max_length=2000)] | None = None
+    domains: list[Code] | None = Field(None, max_length=100)
+    divisions: list[Code] | None = Field(None, max_length=1000)
+    types: list[Code] | None = Field(None, max_length=1000)
+    unmasked: Annotated[bool, Field(strict=True)] | None = Field(None, description="may see who reported")
+
+
+def parse_change(raw: Any, installation: Installation) -> dict[str, Any]:
+    """The columns to set, everything in them known to this city and reachable from here."""
+    try:
+        change = EndpointChange.model_validate(raw).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        errors = [
+            FieldError(".".join(map(str, each["loc"])), each["msg"], "see the contract's endpoint body")
+            for each in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise Problem(422, f"endpoint: {errors[0].field}: {errors[0].message}", errors=errors) from None
+    if change.get("url") is not None:
+        try:
+            AllowList.parse(",".join(installation.config.webhook_allow)).check_url(change["url"])
+        except AddressRefused as error:
+            raise invalid("url", error.reason, error.remedy) from None
+    _check_codes(change, installation)
+    return change
+
+
+def _check_codes(change: dict[str, Any], installation: Installation) -> None:
+    city = installation.city
+    types = {code for domain in installation.domains.values() for code in domain.catalogue.types}
+    known: dict[str, Any] = {"domains": installation.domains, "divisions": city.divisions, "types": types}
+    if change.get("department") and change["department"] not in city.departments:
+        raise invalid("department", f"no department {change['department']!r}", "see GET /api/v1/departments")
+    for name, codes in known.items():
+        for code in change.get(name) or []:
+            if code not in codes:
+                raise invalid(name, f"{code!r} is none of this city's {name}", f"see GET /api/v1/{name}")
+
+
+def create(tx: Connection, change: dict[str, Any], city: City, actor: str, now: int, *, demo: bool = False) -> str:
+    """Returns its id. What was held for want of an endpoint is now due to it."""
+    for name in ("name", "url"):
+        if not change.get(name):
+            raise invalid(name, "it is required", "add it to the body")
+    _check_name(tx, change["name"], None)
+    row: dict[str, Any] = {"department": None, "unmasked": False} | {name: v for name, v in change.items() if v is not None}
+    row |= {name: row.get(name) or [] for name in ("domains", "divisions", "types")}
+    row |= {"id": new_id(), "secrets": [{"secret": new_secret(), "until": None}], "enabled": True, "demo": demo}
+    tx.execute(insert(endpoints).values(**row, failures=0, created_at=now))
+    adopt(tx, find(tx, row["id"]), city, now)
+    _log(tx, "endpoint.created", row["id"], actor, now, name=row["name"], url=row["url"])
+    return str(row["id"])
+
+
+def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], city: City, actor: str, now: int) -> None:
+    find(tx, endpoint_id)
+    if change.get("name"):
+        _check_name(tx, change["name"], endpoint_id)
+    empty: dict[str, Any] = {"domains": [], "divisions": [], "types": []}
+    values = {name: empty.get(name) if value is None else value for name, value in change.items()}
+    for name in ("name", "url", "unmasked"):
+        if name in values and values[name] is None:
+            raise invalid(name, "it cannot be empty", "leave it out, or give a value")
+    if values:
+        tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
+    adopt(tx, find(tx, endpoint_id), city, now)
+    _log(tx, "endpoint.changed", endpoint_id, actor, now, changed=sorted(values))
+
+
+def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int) -> str:
+    row = find(tx, endpoint_id)
+    secret = new_secret()
+    still = [{"secret": row.secrets[0]["secret"], "until": now + OVERLAP_MS}]
+    secrets = [{"secret": secret, "until": None}, *still]
+    tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(secrets=secrets))
+    _log(tx, "endpoint.secret_rotated", endpoint_id, actor, now)
+    return secret
+
+
+def set_enabled(tx: Connection, endpoint_id: str, enabled: bool, actor: str, now: int) -> None:
+    """While disabled nothing is skipped: what it should get is held, and released when it is enabled."""
+    find(tx, endpoint_id)
+    values = {"enabled": enabled, "disabled_because": None if enabled else "by hand"}
+    tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
+    if enabled:
+        release(tx, endpoint_id, now)
+    else:
+        hold(tx, endpoint_id)
+    _log(tx, "endpoint.enabled" if enabled else "endpoint.disabled", endpoint_id, actor, now)
+
+
+def delete(tx: Connection, endpoint_id: str, actor: str, now: int) -> None:
+    row = find(tx, endpoint_id)
+    orphan(tx, endpoint_id)
+    gone = f"{row.name} (deleted {endpoint_id[-6:]})"
+    tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(deleted_at=now, enabled=False, name=gone))
+    _log(tx, "endpoint.deleted", endpoint_id, actor, now, name=row.name)
+
+
+def send_test(tx: Connection, endpoint_id: str, city: City, actor: str, now: int) -> str:
+    """A delivery of type `endpoint.test` on the ordinary way; returns its id."""
+    row = find(tx, endpoint_id)
+    data = {"endpoint": {"id": row.id, "name": row.name}, "by": actor}
+    body = orjson.dumps({"type": "endpoint.test", "timestamp": rfc3339(now, city.zone), "data": data}).decode()
+    message_id = f"msg_{new_id()}"
+    tx.execute(
+        insert(deliveries).values(
+            id=message_id, endpoint_id=endpoint_id, case_order=0, type="endpoint.test", grade=1, body=body,
+            status="pending" if row.enabled else "held", held_because=None if row.enabled else "disabled",
+            created_at=now, due_at=now,
+        )
+    )  # fmt: skip
+    return message_id
+
+
+def replay(tx: Connection, endpoint_id: str, since: int, actor: str, now: int) -> int:
+    """Sends again, with the same ids, what was made since then and is delivered or failed. Returns how many."""
+    find(tx, endpoint_id)
+    mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.created_at >= since)
+    mine &= deliveries.c.status.in_(("delivered", "failed"))
+    again = tx.execute(update(deliveries).where(mine).values(status="pending", due_at=now, tries=0))
+    _log(tx, "endpoint.replayed", endpoint_id, actor, now, since=since, deliveries=again.rowcount)
+    return again.rowcount
+
+
+def find(tx: Connection, endpoint_id: str) -> Row[Any]:
+    row = tx.execute(select(endpoints).where(endpoints.c.id == endpoint_id, endpoints.c.deleted_at.is_(None))).first()
+    if row is None:
+        raise not_found("endpoint")
+    return row
+
+
+def as_dict(row: Row[Any], city: City) -> dict[str, Any]:
+    """Everything but the secrets."""
+    plain = ("id", "name", "department", "url", "domains", "divisions", "types", "unmasked", "enabled")
+    return {name: getattr(row, name) for name in plain} | {
+        "disabled_because": row.disabled_because,
+        "health": {
+            "failures": row.failures,
+            "last_error": row.last_error,
+            "succeeded_at": rfc3339(row.succeeded_at, city.zone),
+            "failed_at": rfc3339(row.failed_at, city.zone),
+        },
+        "created_at": rfc3339(row.created_at, city.zone),
+    }
+
+
+def _check_name(tx: Connection, name: str, own_id: str | None) -> None:
+    other = tx.execute(select(endpoints.c.id).where(endpoints.c.name == name)).scalar()
+    if other is not None and other != own_id:
+        raise Problem(409, f"an endpoint named {name!r} exists already: {other}")
+
+
+def _log(tx: Connection, action: str, endpoint_id: str, actor: str, now: int, **data: Any) -> None:
+    append_to_city(tx, Entry(action, actor, {"endpoint": endpoint_id, **data}), now)

@@ -1,0 +1,138 @@
+"""Decides which endpoints a message goes to and writes one delivery for each: pending, or visibly held.
+
+Called inside the transaction that made the decision, so that a decision and its messages are one thing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from citybrain.store.ids import new_id
+from citybrain.store.tables import deliveries, endpoints
+
+NO_ENDPOINT = "no_endpoint"
+DISABLED = "disabled"
+MESSAGES_A_VERSION = 256  # case_order = version x this + position: order within a case, whoever writes
+LEVELS = ("county", "town", "village", "cell")
+
+
+class Structure(Protocol):
+    """What matching needs to know of the city."""
+
+    def departments_below(self, code: str) -> frozenset[str]: ...
+    def level_of(self, code: str) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing to tell: `case` has the case's columns; `data` is the webhook's `data`."""
+
+    type: str
+    at: str  # RFC 3339
+    case: dict[str, Any]
+    department: str | None
+    work_order_id: str | None
+    position: int
+    data: dict[str, Any]
+
+
+def enabled_and_disabled(tx: Connection) -> Sequence[Row[Any]]:
+    """Every endpoint there is, once a transaction."""
+    return tx.execute(select(endpoints).where(endpoints.c.deleted_at.is_(None))).all()
+
+
+def post(tx: Connection, messages: Sequence[Message], city: Structure, now: int) -> int:
+    """Writes the deliveries; returns how many are due at once."""
+    if not messages:
+        return 0
+    known = enabled_and_disabled(tx)
+    rows = [row for message in messages for row in _deliveries(message, known, city, now)]
+    tx.execute(insert(deliveries), rows)
+    return sum(row["status"] == "pending" for row in rows)
+
+
+def _deliveries(message: Message, known: Sequence[Row[Any]], city: Structure, now: int) -> Iterable[dict[str, Any]]:
+    case = message.case
+    body = orjson.dumps({"type": message.type, "timestamp": message.at, "data": message.data}).decode()
+    row: dict[str, Any] = {
+        "case_id": case["id"],
+        "work_order_id": message.work_order_id,
+        "department": message.department,
+        "case_order": case["version"] * MESSAGES_A_VERSION + message.position,
+        "domain": case["domain"],
+        **{level: case[level] for level in LEVELS},
+        "type": message.type,
+        "case_type": case["type"],
+        "grade": case["grade"],
+        "body": body,
+        "created_at": now,
+        "due_at": now,
+    }
+    matched = [endpoint for endpoint in known if wants(endpoint, row, city)]
+    for endpoint in matched:
+        held = None if endpoint.enabled else DISABLED
+        yield row | {"id": _message_id(), "endpoint_id": endpoint.id, **_state(held)}
+    if not matched:
+        yield row | {"id": _message_id(), "endpoint_id": None, **_state(NO_ENDPOINT)}
+
+
+def wants(endpoint: Row[Any], delivery: Any, city: Structure) -> bool:
+    """Whether an endpoint receives this: the orders of its department and of those below, within its filters; without
+    a department, whatever lies in its domains and divisions."""
+    get = delivery.get if isinstance(delivery, dict) else lambda name: getattr(delivery, name)
+    if endpoint.department and get("department") not in city.departments_below(endpoint.department):
+        return False
+    if endpoint.domains and get("domain") not in endpoint.domains:
+        return False
+    if endpoint.types and get("case_type") not in endpoint.types:
+        return False
+    return not endpoint.divisions or any(_inside(code, get, city) for code in endpoint.divisions)
+
+
+def _inside(code: str, get: Any, city: Structure) -> bool:
+    level = city.level_of(code)
+    return level == "city" or (level in LEVELS and get(level) == code)
+
+
+def adopt(tx: Connection, endpoint: Row[Any], city: Structure, now: int) -> int:
+    """Gives an endpoint what was held for want of one. Returns how many."""
+    waiting = (deliveries.c.status == "held") & deliveries.c.endpoint_id.is_(None)
+    if endpoint.department:
+        below = sorted(city.departments_below(endpoint.department))
+        waiting &= deliveries.c.department.in_(below)
+    found = [row.id for row in tx.execute(select(deliveries).where(waiting)).all() if wants(endpoint, row, city)]
+    for start in range(0, len(found), 500):
+        chosen = deliveries.c.id.in_(found[start : start + 500])
+        state = _state(None if endpoint.enabled else DISABLED)
+        tx.execute(update(deliveries).where(chosen).values(endpoint_id=endpoint.id, due_at=now, **state))
+    return len(found)
+
+
+def hold(tx: Connection, endpoint_id: str) -> None:
+    """While an endpoint is disabled nothing is skipped: what it should get waits."""
+    mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.status == "pending")
+    tx.execute(update(deliveries).where(mine).values(**_state(DISABLED)))
+
+
+def release(tx: Connection, endpoint_id: str, now: int) -> None:
+    mine = or_(deliveries.c.status == "held", (deliveries.c.status == "pending") & (deliveries.c.tries > 0))
+    tx.execute(
+        update(deliveries).where(deliveries.c.endpoint_id == endpoint_id, mine).values(due_at=now, **_state(None))
+    )
+
+
+def orphan(tx: Connection, endpoint_id: str) -> None:
+    """A deleted endpoint leaves what it had not received to the department's next one."""
+    mine = (deliveries.c.endpoint_id == endpoint_id) & deliveries.c.status.in_(("pending", "held"))
+    tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **_state(NO_ENDPOINT)))
+
+
+def _state(held_because: str | None) -> dict[str, Any]:
+    return {"status": "held" if held_because else "pending", "held_because": held_because}
+
+
+def _message_id() -> str:
+    return f"msg_{new_id()}"

@@ -1,0 +1,59 @@
+"""What every process of one installation shares: its configuration, city, domains, store and time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from citybrain.city import City, load_city
+from citybrain.clock import Clock, now_ms, to_datetime
+from citybrain.config import Config
+from citybrain.domain import Domain, load_domains
+from citybrain.queue import Bells, Ringer
+from citybrain.routing.catalogue import EventType
+from citybrain.routing.context import Context
+from citybrain.routing.responsibility import Responsibility
+from citybrain.store.database import Store
+from geo.locator import Locator
+
+
+@dataclass
+class Installation:
+    """`locator` reads the city's ground at first use: only processes that locate pay for it."""
+
+    config: Config
+    city: City
+    domains: Mapping[str, Domain]
+    store: Store
+    ringer: Ringer
+    broker_url: str = ""
+    clock: Clock = now_ms
+
+    @cached_property
+    def locator(self) -> Locator:
+        return self.city.locator(self.config.data / "editions")
+
+    @cached_property
+    def responsibility(self) -> Responsibility:
+        return Responsibility(self.city.departments.values())
+
+    def context(self, domain: str) -> Context:
+        return Context(self.domains[domain].catalogue, self.responsibility, to_datetime(self.clock()))
+
+    def responsible(self, domain: str, type_: str | None, codes: Mapping[str, str | None]) -> str | None:
+        """The department that leads for this type at these codes, if the rules name one."""
+        kind = self.type_of(domain, type_)
+        if kind is None:
+            return None
+        return self.responsibility.assign(kind.duty, (), domain, kind.row.level, codes).lead
+
+    def type_of(self, domain: str, code: str | None) -> EventType | None:
+        known = self.domains.get(domain)
+        return known.catalogue.types.get(code) if known and code else None
+
+
+def open_installation(config: Config, broker_url: str) -> Installation:
+    """Reads the packs (raises `Mistakes`) and opens the store and the bells."""
+    city = load_city(config.city, config.public_url)
+    allow = (*config.webhook_allow, *city.file.webhooks.allow)
+    config = replace(config, webhook_allow=allow)
+    return Installation(config, city, load_domains(), Store(config.database_url), Ringer(Bells(broker_url)), broker_url)

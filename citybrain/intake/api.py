@@ -1,0 +1,122 @@
+"""Where events come in: authenticate, parse, check, hand over to filing, answer. The hot path of the service."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from citybrain.installation import Installation
+from citybrain.intake.body import MIB, read_body
+from citybrain.intake.committer import Committer, Overloaded
+from citybrain.intake.filing import Filing, Receipt
+from citybrain.intake.placing import check_location
+from citybrain.intake.rates import Rates
+from citybrain.intake.report import canonical, digest, parse_json, parse_report
+from citybrain.keys import Key, May
+from citybrain.problem import Problem, invalid
+from citybrain.store.database import StoreUnavailable
+from geo.mistake import did_you_mean
+
+BATCH_EVENTS = 10_000
+BATCH_MIB = 16
+OUTCOMES = {"new": "accepted", "known": "duplicate", "conflict": "rejected"}
+
+
+class Intake:
+    """The two doors, single and batch, onto one committer."""
+
+    def __init__(self, installation: Installation, committer: Committer, rates: Rates) -> None:
+        self.installation, self._committer, self._rates = installation, committer, rates
+
+    async def post_event(self, request: Request, key: Key) -> Response:
+        key.require(May.POST)
+        self._rates.take(key.name, 1)
+        filing = self.check(parse_json(await read_body(request)), key)
+        receipt = (await self.commit([filing]))[0]
+        if receipt.outcome == "conflict":
+            raise _conflict(receipt)
+        return _json(accepted(receipt), 202 if receipt.outcome == "new" else 200)
+
+    async def post_batch(self, request: Request, key: Key) -> Response:
+        key.require(May.POST)
+        body = await read_body(request, BATCH_MIB * MIB)
+        lines = request.headers.get("content-type", "").split(";")[0].strip() == "application/x-ndjson"
+        items = _lines(body) if lines else _array(body)
+        if len(items) > BATCH_EVENTS:
+            raise Problem(422, f"{len(items)} events in one batch: send {BATCH_EVENTS} at most")
+        self._rates.take(key.name, len(items))
+        checked = [self._check_or_problem(item, key) for item in items]
+        receipts = iter(await self.commit([each for each in checked if isinstance(each, Filing)]))
+        results = [_result(i, next(receipts) if isinstance(each, Filing) else each) for i, each in enumerate(checked)]
+        outcomes = [result["outcome"] for result in results]
+        counts = {outcome: outcomes.count(outcome) for outcome in OUTCOMES.values()}
+        return _json({**counts, "results": results}, 200)
+
+    async def commit(self, filings: Sequence[Filing]) -> list[Receipt]:
+        if not filings:
+            return []
+        try:
+            return await self._committer.commit(filings)
+        except (Overloaded, StoreUnavailable) as error:
+            why = "too much is waiting" if isinstance(error, Overloaded) else "the store cannot take it now"
+            detail = f"not acknowledged: {why}; repeating with the same source_event_id is safe"
+            raise Problem(503, detail, retry_after=2) from error
+
+    def check(self, raw: Any, key: Key) -> Filing:
+        """Everything that can be wrong with an event, before anything of it is kept."""
+        report = parse_report(raw, self.installation.clock())
+        domain = self.installation.domains.get(report.domain)
+        if domain is None:
+            known = sorted(self.installation.domains)
+            remedy = "one of " + ", ".join(known) + did_you_mean(report.domain, known)
+            raise invalid("domain", f"no domain {report.domain!r}", remedy)
+        if key.domains and report.domain not in key.domains:
+            raise Problem(403, f"this key may not post to the domain {report.domain}")
+        if report.type is not None and report.type not in domain.catalogue.types:
+            remedy = "leave it out, or see GET /api/v1/types" + did_you_mean(report.type, domain.catalogue.types)
+            raise invalid("type", f"{report.type!r} is no type of {report.domain}", remedy)
+        spot = check_location(report.location, key.datum, self.installation)
+        return Filing(report, spot, digest(canonical(raw)), key)
+
+    def _check_or_problem(self, item: Any, key: Key) -> Filing | Problem:
+        try:
+            return self.check(parse_json(item) if isinstance(item, bytes) else item, key)
+        except Problem as problem:
+            return problem
+
+
+def accepted(receipt: Receipt) -> dict[str, Any]:
+    """The first answer, the same whenever the event is sent again."""
+    links = {"self": f"/api/v1/events/{receipt.id}"}
+    return {"id": receipt.id, "state": "received", "queue": receipt.queue, "place": receipt.place, "links": links}
+
+
+def _array(body: bytes) -> list[Any]:
+    items = parse_json(body)
+    if not isinstance(items, list):
+        raise Problem(422, "a batch is a JSON array, or NDJSON with content-type application/x-ndjson")
+    return items
+
+
+def _lines(body: bytes) -> list[Any]:
+    return [line for line in body.split(b"\n") if line.strip()]
+
+
+def _result(index: int, outcome: Receipt | Problem) -> dict[str, Any]:
+    if isinstance(outcome, Problem):
+        return {"index": index, "outcome": "rejected", "problem": outcome.as_dict()}
+    result: dict[str, Any] = {"index": index, "outcome": OUTCOMES[outcome.outcome], "id": outcome.id}
+    if outcome.outcome == "conflict":
+        result["problem"] = _conflict(outcome).as_dict()
+    return result
+
+
+def _conflict(receipt: Receipt) -> Problem:
+    detail = "another event was posted under this source_event_id: a corrected report needs an id of its own"
+    return Problem(409, detail, id=receipt.id)
+
+
+def _json(body: Any, status: int) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")

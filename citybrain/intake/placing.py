@@ -1,0 +1,113 @@
+"""Where each report is: coordinates turned to WGS-84 and located in one vectorised pass a datum, geometries, division
+codes and addresses for the rest. What is wrong with a location is said here, before anything is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from citybrain.city import City
+from citybrain.installation import Installation
+from citybrain.intake.report import Location
+from citybrain.problem import invalid
+from geo.datum import to_wgs84
+from geo.geometry import GeometryError, geometry_to_wgs84, parse_geometry
+from geo.locator import Locator
+from geo.place import Place
+
+SWAP_MARGIN = 0.02  # degrees: datums differ by less, so a shifted point on the rim is not taken for a swapped one
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A checked location with its datum settled; `geometry` is a shapely geometry in WGS-84."""
+
+    location: Location
+    datum: str
+    has_point: bool
+    geometry: Any = None
+
+
+def check_location(location: Location, datum: str | None, here: Installation) -> Spot:
+    """Raises Problem (422): no degrees, (0, 0), exchanged coordinates, a bad geometry, an unknown division."""
+    city = here.city
+    datum = location.datum or datum or city.default_datum
+    point = location.lng is not None and location.lat is not None and not _is_placeholder(location, city)
+    if point:
+        _check_degrees(location, datum, city)
+    code = location.division_code
+    if code is not None and not point and here.locator.locate_division(code).method == "none":
+        raise invalid("location.division_code", f"no division {code!r}", "see GET /api/v1/divisions")
+    geometry = None
+    if location.geometry is not None:
+        try:
+            geometry = geometry_to_wgs84(parse_geometry(location.geometry), datum)
+        except GeometryError as error:
+            raise invalid("location.geometry", error.reason, error.remedy) from None
+    return Spot(location, datum, point, geometry)
+
+
+def locate(spots: Sequence[Spot], locator: Locator) -> list[Place]:
+    """A place for each, in order."""
+    places: list[Place | None] = [None] * len(spots)
+    by_datum: dict[str, list[int]] = {}
+    for index, spot in enumerate(spots):
+        if spot.geometry is not None:
+            places[index] = locator.locate_geometry(spot.geometry)
+        elif spot.has_point:
+            by_datum.setdefault(spot.datum, []).append(index)
+        else:
+            places[index] = _without_point(spot.location, locator)
+    for datum, indices in by_datum.items():
+        chosen = [spots[index].location for index in indices]
+        lng, lat = to_wgs84(
+            np.array([each.lng for each in chosen], float), np.array([each.lat for each in chosen], float), datum
+        )
+        accuracy = np.array([each.accuracy_m or 0.0 for each in chosen])
+        for index, place in zip(indices, locator.locate(lng, lat, accuracy), strict=True):
+            places[index] = place
+    return [place for place in places if place is not None]
+
+
+def place_of(raw: dict[str, Any], installation: Installation) -> dict[str, Any]:
+    """The place of a location that an operator gives by hand."""
+    try:
+        location = Location.model_validate(raw)
+    except ValidationError as error:
+        raise invalid("location", error.errors()[0]["msg"], 'as in {"lng": 116.12, "lat": 24.29}') from None
+    return locate([check_location(location, None, installation)], installation.locator)[0].as_dict()
+
+
+def _without_point(location: Location, locator: Locator) -> Place:
+    if location.division_code:
+        return locator.locate_division(location.division_code)
+    return locator.locate_address(location.address or "")
+
+
+def _is_placeholder(location: Location, city: City) -> bool:
+    return any(location.lng == lng and location.lat == lat for lng, lat in city.placeholders)
+
+
+def _check_degrees(location: Location, datum: str, city: City) -> None:
+    lng, lat = float(location.lng or 0), float(location.lat or 0)
+    if lng == 0 and lat == 0:
+        raise invalid("location", "(0, 0) is no position in any city", "leave lng and lat out, or wait for a position")
+    if datum.startswith("epsg:"):
+        lng, lat = (float(values[0]) for values in to_wgs84(np.array([lng]), np.array([lat]), datum))
+        if not (np.isfinite(lng) and np.isfinite(lat)):
+            raise invalid("location", f"no position in {datum}", "send lng as easting and lat as northing")
+    if _fits(lat, lng, city) and not _fits(lng, lat, city):
+        raise invalid("location", f"lng {lng:g} and lat {lat:g} fit the city only when exchanged", "exchange them")
+    if not -180 <= lng <= 180:
+        raise invalid("location.lng", f"{lng:g} is no longitude", "degrees from -180 to 180")
+    if not -90 <= lat <= 90:
+        raise invalid("location.lat", f"{lat:g} is no latitude", "degrees from -90 to 90")
+
+
+def _fits(lng: float, lat: float, city: City) -> bool:
+    west, south, east, north = city.envelope
+    return west - SWAP_MARGIN <= lng <= east + SWAP_MARGIN and south - SWAP_MARGIN <= lat <= north + SWAP_MARGIN
+
+

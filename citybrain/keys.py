@@ -1,0 +1,259 @@
+"""Keys: who is asking, what their role may do, and the predicate that limits every query to what is theirs."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, insert, or_, select, true, update
+
+from citybrain.problem import Problem
+from citybrain.store.database import Store
+from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.tables import cases, events, keys, sessions, work_orders
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+REFRESH_SECONDS = 0.25  # a revoked key is refused after this at the latest
+SESSION_MS = 12 * 3600 * 1000  # one shift
+UNLOCATED = "none"  # asked for in place of a division code: what has no place in the city
+
+
+class Role(StrEnum):
+    SOURCE = "source"
+    WORKER = "worker"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+class May(StrEnum):
+    POST = "post events"
+    READ_EVENTS = "read events"
+    READ_CASES = "read cases"
+    ACT = "act on cases"
+    VERIFY = "verify cases"
+    FEEDBACK = "give feedback"
+    READ_DISPATCH = "read endpoints and deliveries"
+    RETRY = "retry deliveries"
+    MANAGE = "manage endpoints and keys"
+    QUEUES = "read the queues"
+    UNMASK = "see who reported"
+
+
+_RIGHTS: dict[Role, frozenset[May]] = {
+    Role.SOURCE: frozenset({May.POST, May.READ_EVENTS}),
+    Role.WORKER: frozenset({May.POST, May.READ_EVENTS, May.READ_CASES, May.VERIFY}),
+    Role.OPERATOR: frozenset(
+        {May.READ_EVENTS, May.READ_CASES, May.ACT, May.VERIFY, May.READ_DISPATCH, May.RETRY, May.QUEUES}
+    ),
+    Role.SYSTEM: frozenset({May.READ_CASES, May.FEEDBACK}),
+    Role.AUDITOR: frozenset({May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK}),
+    Role.ADMIN: frozenset(May) - {May.UNMASK},
+}
+
+
+class Divided(Protocol):
+    """What a scope needs to know of the city: on which level a division lies, and what stands below a department."""
+
+    def level_of(self, code: str) -> str | None: ...
+    def departments_below(self, code: str) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str
+    role: Role
+    domains: frozenset[str]  # empty: all
+    divisions: frozenset[str]
+    departments: frozenset[str]
+    datum: str | None = None
+    demo: bool = False
+    csrf: str | None = None  # set when the key came by a session cookie
+
+    def may(self, right: May) -> bool:
+        return right in _RIGHTS[self.role]
+
+    def require(self, right: May) -> None:
+        if not self.may(right):
+            raise Problem(403, f"the role {self.role} may not {right}")
+
+
+def within(key: Key, city: Divided, table: Table) -> ColumnElement[bool]:
+    """The rows of a table with domain and located levels that lie in the key's domains and divisions."""
+    clauses: list[ColumnElement[bool]] = []
+    if key.domains:
+        clauses.append(table.c.domain.in_(sorted(key.domains)))
+    if key.divisions:
+        clauses.append(in_divisions(key.divisions, city, table))
+    return and_(true(), *clauses)
+
+
+def in_divisions(divisions: Iterable[str], city: Divided, table: Table) -> ColumnElement[bool]:
+    """The rows that lie in any of these divisions; UNLOCATED stands for those that lie in none."""
+    by_level: dict[str, list[str]] = {}
+    for code in sorted(divisions):
+        by_level.setdefault(city.level_of(code) or "", []).append(code)
+    if "city" in by_level:
+        return true()
+    columns = ((table.c[level], codes) for level, codes in by_level.items() if level in table.c)
+    nowhere = [table.c.county.is_(None)] if UNLOCATED in by_level.get("", ()) else []
+    return or_(false(), *nowhere, *(column.in_(codes) for column, codes in columns))
+
+
+def events_visible(key: Key, city: Divided) -> ColumnElement[bool]:
+    if key.role in (Role.SOURCE, Role.WORKER):
+        return events.c.source == key.name
+    return within(key, city, events)
+
+
+def work_orders_visible(key: Key, city: Divided) -> ColumnElement[bool]:
+    """A system with departments sees theirs and those below; one without, those of the cases in its scope."""
+    if key.role is Role.SYSTEM and key.departments:
+        codes = frozenset().union(*(city.departments_below(code) for code in key.departments))
+        return work_orders.c.department.in_(sorted(codes))
+    return work_orders.c.case_id.in_(select(cases.c.id).where(within(key, city, cases)))
+
+
+def cases_visible(key: Key, city: Divided) -> ColumnElement[bool]:
+    if key.role is Role.SYSTEM and key.departments:
+        return cases.c.id.in_(select(work_orders.c.case_id).where(work_orders_visible(key, city)))
+    return within(key, city, cases)
+
+
+def create_key(tx: Connection, name: str, role: str, now: int, actor: str, *, plain: str | None = None, **scope: Any) -> str:
+    """Stores the hash and returns the key, which is shown this once. Raises Problem for a bad or taken name."""
+    if not NAME.fullmatch(name):
+        raise Problem(422, f"name {name!r}: letters, digits and . _ @ - only, 64 at most")
+    if tx.execute(select(keys.c.name).where(keys.c.name == name)).first():
+        raise Problem(409, f"a key named {name!r} exists or existed; names are not used twice: the ledger names them")
+    plain = plain or f"cb{secrets.token_hex(5)}.{secrets.token_urlsafe(32)}"
+    tx.execute(
+        insert(keys).values(
+            name=name,
+            prefix=_prefix(plain),
+            hash=_hash(plain),
+            role=Role(role).value,
+            domains=sorted(scope.get("domains", ())),
+            divisions=sorted(scope.get("divisions", ())),
+            departments=sorted(scope.get("departments", ())),
+            datum=scope.get("datum"),
+            demo=scope.get("demo", False),
+            created_at=now,
+            expires_at=scope.get("expires_at"),
+        )
+    )
+    append_to_city(tx, Entry("key.created", actor, {"name": name, "role": role}), now)
+    return plain
+
+
+def ensure_admin(tx: Connection, plain: str, now: int) -> None:
+    """Makes `plain` the one admin key: at the first start, and whenever the installation is given another."""
+    same = (keys.c.role == Role.ADMIN) & (keys.c.prefix == _prefix(plain)) & keys.c.revoked_at.is_(None)
+    if tx.execute(select(keys.c.name).where(same)).first():
+        return
+    tx.execute(update(keys).where(keys.c.name.like("admin%"), keys.c.role == Role.ADMIN).values(revoked_at=now))
+    number = len(tx.execute(select(keys.c.name).where(keys.c.role == Role.ADMIN)).all())
+    create_key(tx, "admin" if not number else f"admin-{number + 1}", Role.ADMIN, now, "installation", plain=plain)
+
+
+def revoke_key(tx: Connection, name: str, now: int, actor: str) -> None:
+    found = tx.execute(update(keys).where(keys.c.name == name, keys.c.revoked_at.is_(None)).values(revoked_at=now))
+    if not found.rowcount:
+        raise Problem(404, f"no valid key named {name!r}")
+    append_to_city(tx, Entry("key.revoked", actor, {"name": name}), now)
+
+
+class Keyring:
+    """All valid keys in memory, re-read when they may be stale: a request costs a dictionary and a hash."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        self._store, self._clock = store, clock
+        self._read_at = -REFRESH_SECONDS * 1000
+        self._by_prefix: dict[str, tuple[bytes, int | None, Key]] = {}
+        self._by_name: dict[str, Key] = {}
+
+    def bearer(self, authorization: str | None) -> Key:
+        scheme, _, plain = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not plain:
+            raise Problem(401, "send your key as `Authorization: Bearer KEY`, or sign in by POST /api/v1/session")
+        return self.check(plain.strip())
+
+    def check(self, plain: str) -> Key:
+        self._refresh()
+        known, expires_at, key = self._by_prefix.get(_prefix(plain), (b"", None, None))
+        # The comparison runs also for unknown prefixes, so that the time taken tells nothing.
+        same = hmac.compare_digest(known, _hash(plain))
+        if key is None or not same or (expires_at is not None and expires_at <= self._clock()):
+            raise Problem(401, "this key is unknown, expired or revoked")
+        return key
+
+    def named(self, name: str) -> Key | None:
+        self._refresh()
+        return self._by_name.get(name)
+
+    def _refresh(self) -> None:
+        now = self._clock()
+        if now - self._read_at < REFRESH_SECONDS * 1000:
+            return
+        with self._store.read() as tx:
+            rows = tx.execute(select(keys).where(keys.c.revoked_at.is_(None))).all()
+        self._by_prefix = {row.prefix: (row.hash, row.expires_at, _key(row)) for row in rows}
+        self._by_name = {key.name: key for _, expires, key in self._by_prefix.values() if not expires or expires > now}
+        self._read_at = now
+
+
+def open_session(tx: Connection, key: Key, now: int) -> tuple[str, str]:
+    """A browser's session: the cookie's value and the token that its writes must repeat."""
+    token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
+    tx.execute(insert(sessions).values(token_hash=_hash(token), key_name=key.name, csrf=csrf, expires_at=now + SESSION_MS))
+    return token, csrf
+
+
+def session_of(tx: Connection, token: str, now: int) -> tuple[str, str] | None:
+    """The key's name and the CSRF token of a session that still runs."""
+    found = (sessions.c.token_hash == _hash(token)) & (sessions.c.expires_at > now)
+    row = tx.execute(select(sessions.c.key_name, sessions.c.csrf).where(found)).first()
+    return (row.key_name, row.csrf) if row else None
+
+
+def close_session(tx: Connection, token: str) -> None:
+    tx.execute(sessions.delete().where(sessions.c.token_hash == _hash(token)))
+
+
+def mask(reporter: Mapping[str, Any] | None) -> dict[str, str | None] | None:
+    """Enough to recognise a person that one knows already: 陈**, 138****0000."""
+    if reporter is None:
+        return None
+    name, phone = reporter.get("name"), reporter.get("phone")
+    return {
+        "name": f"{name[0]}**" if name else None,
+        "phone": f"{phone[:3]}****{phone[-4:]}" if phone and len(phone) >= 9 else ("****" if phone else None),
+    }
+
+
+def _key(row: Row[Any]) -> Key:
+    return Key(
+        row.name,
+        Role(row.role),
+        frozenset(row.domains),
+        frozenset(row.divisions),
+        frozenset(row.departments),
+        row.datum,
+        row.demo,
+    )
+
+
+def _prefix(plain: str) -> str:
+    """The part that finds the key: before the dot, or, for a key of other make, a few digits of its hash."""
+    prefix, dot, _ = plain.partition(".")
+    return prefix if dot else hashlib.sha256(plain.encode()).hexdigest()[:12]
+
+
+def _hash(plain: str) -> bytes:
+    # Keys are 256 random bits: a fast hash is enough, there is nothing to guess.
+    return hashlib.sha256(plain.encode()).digest()

@@ -1,0 +1,65 @@
+"""Pages of a list: `{"items": [], "next": cursor|null}`, by keyset, so that page 1,000 costs what page 1 costs."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_
+
+from citybrain.problem import invalid
+
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str | None, Query(max_length=500)]
+Word = Annotated[str | None, Query(max_length=100)]
+SortKey = tuple[ColumnElement[Any], bool]  # column, descending
+
+
+def page(
+    tx: Connection,
+    query: Select[Any],
+    keys: Sequence[SortKey],
+    cursor: str | None,
+    limit: int,
+    show: Callable[[Row[Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """Rows ordered by `keys`, whose last must be unique; each key is read back from a column `sort_0`, `sort_1` …"""
+    columns = [column.label(f"sort_{index}") for index, (column, _) in enumerate(keys)]
+    query = query.add_columns(*columns).order_by(*(c.desc() if down else c.asc() for c, down in keys)).limit(limit + 1)
+    if cursor:
+        query = query.where(_after(keys, _decode(cursor, len(keys))))
+    rows = tx.execute(query).all()
+    more = None
+    if len(rows) > limit:
+        last = rows[limit - 1]._mapping
+        more = _encode([last[f"sort_{index}"] for index in range(len(keys))])
+    return {"items": [show(row) for row in rows[:limit]], "next": more}
+
+
+def contains(text: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+
+
+def _after(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
+    """(a, b) after (x, y) as a > x or (a = x and b > y), each in its own direction."""
+    options = []
+    for index, (column, down) in enumerate(keys):
+        same = [keys[earlier][0] == values[earlier] for earlier in range(index)]
+        options.append(and_(*same, column < values[index] if down else column > values[index]))
+    return or_(*options)
+
+
+def _encode(values: list[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
+
+
+def _decode(cursor: str, count: int) -> list[Any]:
+    try:
+        values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        values = None
+    if not isinstance(values, list) or len(values) != count or not all(isinstance(v, (str, int)) for v in values):
+        raise invalid("cursor", "it is none that this list gave", "leave it out to begin at the first page")
+    return values

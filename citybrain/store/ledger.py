@@ -1,0 +1,64 @@
+"""The ledger 台账: append-only, hash-chained per case, one chain more for decisions without a case."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, insert, select, update
+
+from citybrain.store.tables import chains, ledger
+from citybrain.store.upsert import insert_or
+
+CITY = "city"
+START = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    action: str
+    actor: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a chain ends: how many entries it has and the hash of the last one."""
+
+    entries: int = 0
+    hash: str = START
+
+
+def chain_entries(chain: str, head: Head, entries: Iterable[Entry], at: int) -> tuple[list[dict[str, Any]], Head]:
+    """The rows that continue a chain, and its new head. The hash covers everything in the row and the hash before."""
+    rows, seq, digest = [], head.entries, head.hash
+    for entry in entries:
+        seq += 1
+        data = orjson.dumps(entry.data, option=orjson.OPT_SORT_KEYS).decode()
+        digest = entry_hash(digest, chain, seq, at, entry.actor, entry.action, data)
+        rows.append(
+            {"chain": chain, "seq": seq, "at": at, "actor": entry.actor, "action": entry.action, "data": data}
+            | {"hash": digest}
+        )
+    return rows, Head(seq, digest)
+
+
+def entry_hash(before: str, chain: str, seq: int, at: int, actor: str, action: str, data: str) -> str:
+    """SHA-256 over the hash before and the row; the unit separator keeps neighbouring fields apart."""
+    text = "\x1f".join((before, chain, str(seq), str(at), actor, action, data))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def append_rows(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        tx.execute(insert(ledger), rows)
+
+
+def append_to_city(tx: Connection, entry: Entry, at: int) -> None:
+    """For decisions without a case: keys, endpoints, editions, unmasking."""
+    tx.execute(insert_or(tx, chains).values(chain=CITY, entries=0, head=START).on_conflict_do_nothing())
+    row = tx.execute(select(chains).where(chains.c.chain == CITY).with_for_update()).one()
+    rows, head = chain_entries(CITY, Head(row.entries, row.head), [entry], at)
+    append_rows(tx, rows)
+    tx.execute(update(chains).where(chains.c.chain == CITY).values(entries=head.entries, head=head.hash))

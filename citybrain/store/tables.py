@@ -1,0 +1,317 @@
+"""Every table of the record. Times are milliseconds since 1970 UTC; ids are time-ordered (UUIDv7) texts."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+
+class Json(TypeDecorator[Any]):
+    """JSON kept as text: the same on both stores, written once and read back unchanged."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+def _where() -> list[Column[Any]]:
+    """The located levels, as columns, because every scope predicate and every queue reads them."""
+    return [Column(level, Text) for level in ("county", "town", "village", "cell")]
+
+
+def _claim() -> list[Column[Any]]:
+    """What a claim needs: when the row is due, until when somebody holds it, whose turn it is, how often it was tried."""
+    return [
+        Column("due_at", BigInteger, nullable=False),
+        Column("lease_until", BigInteger, nullable=False, server_default=text("0")),
+        Column("fence", Integer, nullable=False, server_default=text("0")),
+        Column("tries", Integer, nullable=False, server_default=text("0")),
+    ]
+
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("source_event_id", Text, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("type", Text),  # as posted; what the rules found stands in the explanation and on the case
+    Column("grade", Integer),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("demo", Boolean, nullable=False),
+    Column("state", Text, nullable=False),  # received, triage, cased, quarantined
+    Column("case_id", Text),
+    *_where(),
+    Column("place", Json, nullable=False),
+    Column("location", Json, nullable=False),  # as posted
+    Column("attributes", Json, nullable=False),
+    Column("explanation", Json),
+    Column("trace", Text),  # why it was quarantined
+    *_claim(),
+    UniqueConstraint("source", "source_event_id"),
+)
+_RECEIVED = text("state = 'received'")
+Index("events_due", events.c.domain, events.c.due_at, sqlite_where=_RECEIVED, postgresql_where=_RECEIVED)
+Index("events_by_state", events.c.state, events.c.id)
+Index("events_by_case", events.c.case_id)
+
+reporters = Table(
+    "reporters",  # personal data, apart from the event so that retention may erase it
+    metadata,
+    Column("event_id", Text, ForeignKey("events.id"), primary_key=True),
+    Column("name", Text),
+    Column("phone", Text),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("number", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("type", Text),
+    Column("grade", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("demo", Boolean, nullable=False),
+    Column("lead", Text),  # the department that leads 主办
+    *_where(),
+    Column("place", Json, nullable=False),
+    Column("explanation", Json),
+    Column("triage_reason", Text),
+    Column("merge_key", Text),  # emptied when the case ends, so that at most one open case has it
+    Column("merged_into", Text),
+    Column("event_count", Integer, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    # The handling clock: an absolute due time, or what was left of it when it was stopped.
+    Column("limit_amount", Float),
+    Column("limit_unit", Text),
+    Column("started_at", BigInteger),
+    Column("due_at", BigInteger),
+    Column("left_seconds", BigInteger),
+    Column("suspended_from", Text),  # the status to come back to
+    Column("suspended_until", BigInteger),
+    Column("overdue_supervised", Boolean, nullable=False, server_default=text("false")),
+    Column("extensions", Integer, nullable=False, server_default=text("0")),
+    # The head of the case's ledger chain: the next entry needs no read of the ledger.
+    Column("entries", Integer, nullable=False),
+    Column("head", Text, nullable=False),
+)
+_MERGING = text("merge_key IS NOT NULL")
+Index(
+    "cases_one_open_per_merge_key",
+    cases.c.domain,
+    cases.c.merge_key,
+    unique=True,
+    sqlite_where=_MERGING,
+    postgresql_where=_MERGING,
+)
+Index("cases_queue", cases.c.domain, cases.c.county, cases.c.status)
+Index("cases_by_status", cases.c.status, cases.c.id)
+Index("cases_due", cases.c.due_at, sqlite_where=cases.c.due_at.isnot(None), postgresql_where=cases.c.due_at.isnot(None))
+
+work_orders = Table(
+    "work_orders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.id"), nullable=False),
+    Column("role", Text, nullable=False),  # lead 主办, assist 协办
+    Column("department", Text, nullable=False),
+    Column("status", Text, nullable=False),  # sent, accepted, returned, completed, cancelled
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("completed_at", BigInteger),
+    Column("due_at", BigInteger),
+    Column("left_seconds", BigInteger),
+    Column("reason", Text),  # of a return
+    Column("responsible", Text),  # who the returning department thinks it is
+)
+Index("work_orders_by_case", work_orders.c.case_id)
+Index("work_orders_by_department", work_orders.c.department, work_orders.c.status)
+
+feedbacks = Table(
+    "feedbacks",
+    metadata,
+    Column("work_order_id", Text, ForeignKey("work_orders.id"), nullable=False),
+    Column("feedback_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("responsible", Text),
+    Column("note", Text),
+    Column("at", BigInteger),
+    Column("received_at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("effect", Boolean, nullable=False),  # false: recorded, but too late to move anything
+    PrimaryKeyConstraint("work_order_id", "feedback_id"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("department", Text),
+    Column("url", Text, nullable=False),
+    Column("domains", Json, nullable=False),
+    Column("divisions", Json, nullable=False),
+    Column("types", Json, nullable=False),
+    Column("secrets", Json, nullable=False),  # [{"secret", "until": ms|null}], the newest first
+    Column("unmasked", Boolean, nullable=False),  # may see who reported
+    Column("demo", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_because", Text),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("succeeded_at", BigInteger),
+    Column("failed_at", BigInteger),
+    Column("last_error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),  # the webhook-id, the same on every attempt
+    Column("endpoint_id", Text, ForeignKey("endpoints.id")),  # none: held until the department has one
+    Column("case_id", Text),
+    Column("work_order_id", Text),
+    Column("department", Text),
+    Column("case_order", BigInteger, nullable=False),  # order within the case
+    Column("domain", Text),
+    *_where(),
+    Column("type", Text, nullable=False),
+    Column("case_type", Text),
+    Column("grade", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("status", Text, nullable=False),  # pending, delivered, failed, held
+    Column("held_because", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    *_claim(),
+)
+_PENDING = text("status = 'pending'")
+_WAITING = text("status IN ('pending', 'held')")
+Index("deliveries_due", deliveries.c.due_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
+Index(
+    "deliveries_in_order",
+    deliveries.c.case_id,
+    deliveries.c.endpoint_id,
+    deliveries.c.case_order,
+    sqlite_where=_WAITING,
+    postgresql_where=_WAITING,
+)
+Index("deliveries_by_case", deliveries.c.case_id)
+Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.status)
+Index("deliveries_by_work_order", deliveries.c.work_order_id)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("delivery_id", Text, ForeignKey("deliveries.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer),  # of the HTTP answer, if there was one
+    Column("error", Text),
+)
+Index("attempts_by_delivery", attempts.c.delivery_id)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("chain", Text, nullable=False),  # a case's id, or "city" for decisions without a case
+    Column("seq", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON as hashed
+    Column("hash", Text, nullable=False),
+    PrimaryKeyConstraint("chain", "seq"),
+)
+chains = Table(
+    "chains",  # heads of the chains that are no case's
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("entries", Integer, nullable=False),
+    Column("head", Text, nullable=False),
+)
+counters = Table(
+    "counters",  # case numbers, a row a domain and day
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+stream = Table(
+    "stream",  # what happened, in commit order once numbered
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("position", BigInteger, unique=True),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("event_id", Text),
+    Column("case_id", Text),
+    Column("source", Text),
+    Column("domain", Text),
+    *_where(),
+    Column("data", Json, nullable=False),
+)
+_UNNUMBERED = text("position IS NULL")
+Index("stream_unnumbered", stream.c.id, sqlite_where=_UNNUMBERED, postgresql_where=_UNNUMBERED)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("prefix", Text, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("domains", Json, nullable=False),
+    Column("divisions", Json, nullable=False),
+    Column("departments", Json, nullable=False),
+    Column("datum", Text),
+    Column("demo", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("key_name", Text, ForeignKey("keys.name"), nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,157 @@
+"""`citybrain up`: broker, API, workers and patrol as child processes of one supervisor that restarts what dies."""
+
+import ctypes
+import errno
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from citybrain import broker
+from citybrain.config import Config
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.2
+GRACE_SECONDS = 8.0  # then SIGKILL: all is over within ten seconds
+LONGEST_PAUSE = 10.0
+SETTLED_SECONDS = 30.0  # a child that lived this long starts again at once
+PR_SET_PDEATHSIG = 1
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor works on this data folder."""
+
+
+@dataclass
+class Child:
+    """One part that is kept running; `start` makes its process."""
+
+    name: str
+    start: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    again_at: float = 0.0
+    pause: float = 0.2
+
+    def look(self, now: float) -> None:
+        if self.process is not None and self.process.poll() is not None:
+            lived = now - self.started_at
+            self.pause = 0.2 if lived > SETTLED_SECONDS else min(self.pause * 2, LONGEST_PAUSE)
+            log.warning("%s ended (%s) after %.0f s; again in %.1f s", self.name, self.process.returncode, lived, self.pause)
+            self.process, self.again_at = None, now + self.pause
+        if self.process is None and now >= self.again_at:
+            self.started_at = now
+            try:
+                self.process = self.start()
+            except (OSError, broker.BrokerError) as error:
+                log.error("%s does not start: %s", self.name, error)
+                self.pause = min(self.pause * 2, LONGEST_PAUSE)
+                self.again_at = now + self.pause
+
+
+@dataclass
+class Supervisor:
+    config: Config
+    say: Callable[[str], None]
+    children: list[Child] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Until a signal; raises AlreadyRunning, BrokerError, or what keeps the store from being opened."""
+        with lock(self.config.data):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self.stop.set())
+            started, where = broker.start(self.config.data, self.config.redis_url)
+            config = replace(self.config, redis_url=where.url)
+            if started is not None:
+                self.children.append(Child("broker", self._broker, started, time.monotonic()))
+            self.children += _parts(config)
+            try:
+                threading.Thread(target=self._announce, daemon=True).start()
+                while not self.stop.is_set():
+                    for child in self.children:
+                        child.look(time.monotonic())
+                    time.sleep(LOOK_SECONDS)  # not stop.wait(): a signal handler must not meet its own lock
+            finally:
+                end([child for child in self.children if child.name != "broker"])
+                end([child for child in self.children if child.name == "broker"])
+
+    def _broker(self) -> subprocess.Popen[bytes]:
+        process, _ = broker.start(self.config.data, self.config.redis_url)
+        if process is None:
+            raise broker.BrokerError("the broker is somebody else's")
+        return process
+
+    def _announce(self) -> None:
+        url = f"http://{self.config.host}:{self.config.port}"
+        while not self.stop.is_set():
+            try:
+                with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own address
+                    self.say(f"ready {url}")
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+
+
+def end(children: list[Child]) -> None:
+    """Asks all to stop at once, and kills what has not stopped in time."""
+    running = [child.process for child in children if child.process is not None and child.process.poll() is None]
+    for process in running:
+        process.terminate()
+    ends = time.monotonic() + GRACE_SECONDS
+    for process in running:
+        try:
+            process.wait(max(0.1, ends - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def lock(data: Path) -> Iterator[None]:
+    """One supervisor a data folder; the lock ends with its process, however that ends."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise AlreadyRunning(f"another `citybrain up` runs on {data}; stop it, or give --data another folder") from None
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _parts(config: Config) -> list[Child]:
+    commands = [("api", "serve"), *((f"worker-{number + 1}", "work") for number in range(config.workers))]
+    commands.append(("patrol", "patrol"))
+    if config.demo:
+        commands.append(("demo", "demo"))
+    return [Child(name, _starter(command, config)) for name, command in commands]
+
+
+def _starter(command: str, config: Config) -> Callable[[], subprocess.Popen[bytes]]:
+    def start() -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-m", "citybrain", command]
+        return subprocess.Popen(argv, env=config.environment(), stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: PLW1509, S603
+
+    return start
+
+
+def _die_with_parent() -> None:
+    """A killed supervisor leaves nobody behind (Linux). Ctrl-C reaches the supervisor alone, which then asks politely."""
+    os.setpgrp()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

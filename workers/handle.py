@@ -1,0 +1,112 @@
+"""A domain's bell has rung: claims what is due, lets the domain's handler decide, and commits every consequence.
+
+One slice, then it ends; when work is left it rings again, behind the other queues.
+"""
+
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, update
+
+from citybrain.casework.opening import open_cases
+from citybrain.clock import to_datetime
+from citybrain.installation import Installation
+from citybrain.queue import DISPATCH, queue_name
+from citybrain.routing.report import Filed
+from citybrain.store.claims import ClaimLost, claim
+from citybrain.store.database import StoreUnavailable
+from citybrain.store.stream import Change, record_changes
+from citybrain.store.tables import events
+from workers.process import installation
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 1_000
+SLICE_SECONDS = 2.0
+LEASE_MS = 10_000  # a batch takes a tenth of that; a dead worker's events wait no longer
+TRIES = 3
+LEVELS = ("county", "town", "village", "cell")
+
+
+def handle(domain: str) -> None:
+    here = installation()
+    ends = time.monotonic() + SLICE_SECONDS
+    while time.monotonic() < ends:
+        if not handle_batch(here, domain):
+            return
+    here.ringer.ring(queue_name(domain))
+
+
+def handle_batch(here: Installation, domain: str) -> int:
+    """Claims one batch and handles it; returns how many events it held. Fresh events go together; what was tried
+    before goes alone, so that one event that kills its worker takes no other along."""
+    due = (events.c.state == "received") & (events.c.domain == domain)
+    order = (events.c.due_at, events.c.id)
+    with here.store.write() as tx:
+        rows = claim(tx, events, due & (events.c.tries == 0), order, AT_ONCE, LEASE_MS)
+        alone = rows or claim(tx, events, due, order, 1, LEASE_MS)
+    if not alone:
+        return 0
+    if not rows and alone[0].tries > TRIES:
+        _quarantine(here, alone[0], alone[0].trace or "its worker died three times while it was being handled")
+        return 1
+    _decide_and_commit(here, domain, sorted(alone, key=lambda row: row.id))
+    return len(alone)
+
+
+def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]) -> None:
+    try:
+        decisions = here.domains[domain].decide([_filed(row) for row in rows], here.context(domain))
+        with here.store.write() as tx:
+            due = open_cases(tx, rows, decisions, here.city, here.clock())
+        if due:
+            here.ringer.ring(DISPATCH)
+    except (ClaimLost, StoreUnavailable) as error:
+        log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, type(error).__name__)
+    except Exception:
+        if len(rows) > 1:
+            log.exception("batch of %d events of %s failed; each is tried alone", len(rows), domain)
+            for row in rows:
+                _decide_and_commit(here, domain, [row])
+        else:
+            _failed(here, rows[0], traceback.format_exc(limit=-8))
+
+
+def _failed(here: Installation, row: Row[Any], trace: str) -> None:
+    """Tried again a little later; quarantined 隔离 after the third time. The trace holds code, never the report."""
+    log.error("event %s of %s failed (try %d)", row.id, row.domain, row.tries)
+    if row.tries >= TRIES:
+        _quarantine(here, row, trace)
+        return
+    later = here.clock() + 1_000 * row.tries
+    with here.store.write() as tx:
+        mine = (events.c.id == row.id) & (events.c.fence == row.fence)
+        tx.execute(update(events).where(mine).values(lease_until=0, due_at=later, trace=trace))
+
+
+def _quarantine(here: Installation, row: Row[Any], trace: str) -> None:
+    with here.store.write() as tx:
+        mine = (events.c.id == row.id) & (events.c.fence == row.fence)
+        tx.execute(update(events).where(mine).values(lease_until=0, state="quarantined", trace=trace))
+        codes = {level: getattr(row, level) for level in LEVELS}
+        change = Change("event.quarantined", row.domain, codes, event_id=row.id, source=row.source)
+        record_changes(tx, [change], here.clock())
+
+
+def _filed(row: Row[Any]) -> Filed:
+    return Filed(
+        id=row.id,
+        domain=row.domain,
+        occurred_at=to_datetime(row.occurred_at),
+        type=row.type,
+        grade=row.grade,
+        title=row.title,
+        description=row.description,
+        attributes=row.attributes,
+        codes={level: getattr(row, level) for level in LEVELS},
+        method=row.place["method"],
+        source=row.source,
+    )

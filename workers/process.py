@@ -1,0 +1,13 @@
+"""What the jobs of one worker process share: the installation it works for, opened once."""
+
+from functools import cache
+
+from citybrain.broker import command
+from citybrain.config import Config
+from citybrain.installation import Installation, open_installation
+
+
+@cache
+def installation() -> Installation:
+    config = Config.load()
+    return open_installation(config, command(config.data, config.redis_url).url)
