@@ -38,8 +38,8 @@ def main() -> None:
 def up(**flags: Any) -> None:
     """Start broker, API, console, workers and patrol on this machine. Ctrl-C stops all."""
     from citybrain.broker import BrokerError
-    from citybrain.prepare import prepare
-    from citybrain.supervisor import AlreadyRunning, Supervisor
+    from citybrain.commands.prepare import prepare
+    from citybrain.commands.supervisor import AlreadyRunning, Supervisor
 
     config = Config.load(**flags)
     config = config.with_demonstration() if config.demo else config
@@ -81,7 +81,7 @@ def patrol() -> None:
 @main.command(hidden=True)
 def demo() -> None:
     """The demonstration: a receiver that answers webhooks, and a small stream of events."""
-    from citybrain.demo import run
+    from citybrain.commands.demo import run
 
     run(Config.load())
 
@@ -91,7 +91,7 @@ def demo() -> None:
 @click.option("--store", is_flag=True, help="Check the store's invariants instead.")
 def check(city: Path | None, store: bool) -> None:
     """Validate the city pack and all domain packs, or the store; every mistake is listed."""
-    from citybrain import checks
+    from citybrain.commands import check as checks
 
     config = Config.load(city=city.resolve() if city else None)
     lines, good = checks.check_store(config) if store else checks.check_packs(config)
@@ -116,7 +116,7 @@ def locate(lng: float, lat: float, datum: str | None) -> None:
 @click.argument("file", type=click.File("rb"))
 def explain(file: Any) -> None:
     """Where the event in FILE would go, and why: a dry run, nothing is stored. `-` is standard input."""
-    from citybrain.explain import explain_event
+    from citybrain.commands.explain import explain_event
 
     body = file.read()
     _answer(lambda here: explain_event(body, here))
@@ -137,7 +137,7 @@ def keys() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), help="Valid for so many days; default: until revoked.")
 def keys_create(role: str, name: str, days: int | None, **scope: Any) -> None:
     """Print a new key, once. Example: citybrain keys create worker li --domains grid --divisions 441402"""
-    from citybrain import key_commands
+    from citybrain.commands import keys as key_commands
 
     _run(lambda here: click.echo(key_commands.create(here, role, name, days, scope)))
 
@@ -145,7 +145,7 @@ def keys_create(role: str, name: str, days: int | None, **scope: Any) -> None:
 @keys.command("list")
 def keys_list() -> None:
     """Every key's name, role and scope; the keys themselves are not kept."""
-    from citybrain import key_commands
+    from citybrain.commands import keys as key_commands
 
     _run(lambda here: click.echo("\n".join(key_commands.lines(here))))
 
@@ -154,7 +154,7 @@ def keys_list() -> None:
 @click.argument("name")
 def keys_revoke(name: str) -> None:
     """Refuse this key from now on."""
-    from citybrain import key_commands
+    from citybrain.commands import keys as key_commands
 
     _run(lambda here: key_commands.revoke(here, name))
 
@@ -175,7 +175,7 @@ def _part(name: str, queues: list[str]) -> None:
 
 
 def _run(do: Any) -> None:
-    from citybrain.prepare import prepare
+    from citybrain.commands.prepare import prepare
     from citybrain.problem import Problem
     from citybrain.store.database import StoreUnavailable
 

@@ -10,22 +10,24 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from citybrain import health, places, reference, registers, sessions, stream
+from citybrain.api import health, places, registers, sessions, stream
 from citybrain.access import asker
 from citybrain.casework import api as casework
-from citybrain.console import pages
+from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.installation import Installation
 from citybrain.intake import reading
-from citybrain.intake.api import Intake
+from citybrain.intake.api import BATCH_BYTES, Intake
+from citybrain.intake.body import MIB, Capped
 from citybrain.intake.committer import Committer
 from citybrain.intake.filing import file
 from citybrain.intake.rates import Rates
 from citybrain.keys import Keyring
-from citybrain.problem import FieldError, Problem, answer_problem
+from citybrain.problem import Problem, answer_problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
+LARGER_BODIES = {"/api/v1/events/batch": BATCH_BYTES, "/api/v1/locate": 8 * MIB}  # all others: 1 MiB
 
 
 def build(here: Installation) -> FastAPI:
@@ -42,6 +44,7 @@ def build(here: Installation) -> FastAPI:
         here.ringer.close()
 
     app = FastAPI(title=f"citybrain {here.city.name}", version="1", lifespan=running, docs_url=None, redoc_url=None)
+    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES)
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
     # Events come in by plain routes: what a framework does around a handler would be half of their cost.
@@ -73,10 +76,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(_request: Request, error: RequestValidationError) -> Response:
-        errors = [
-            FieldError(".".join(str(part) for part in item["loc"][1:]), item["msg"], "see /docs")
-            for item in error.errors()
-        ]
+        errors = field_errors({**each, "loc": _field(each)} for each in error.errors())
         detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
         return Problem(422, detail, errors=errors).response()
 
@@ -91,3 +91,8 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_request: Request, _error: Exception) -> Response:
         return Problem(500, "an unforeseen error; it is in the log, nothing was changed by half").response()
+
+
+def _field(error: dict[str, Any]) -> tuple[str | int, ...]:
+    """Where in the query or the body; broken JSON is broken as a whole."""
+    return () if error["type"] == "json_invalid" else tuple(error["loc"][1:])

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from citybrain.deadline import Calendar
-from citybrain.departments import Department, Departments, check_departments
+from citybrain.routing.departments import Department, Departments, check_departments
 from citybrain.mistakes import from_validation
 from geo.datum import check_datum
 from geo.divisions import Divisions, check_divisions
-from geo.edition import load_edition
+from geo.edition import Edition, load_edition
 from geo.locator import Locator
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
@@ -137,14 +137,17 @@ class City:
             self._below.update(_below(self.departments))
         return self._below.get(code, frozenset({code}))
 
-    def locator(self, cache: Path, progress: Any = None) -> Locator:
+    def edition(self, cache: Path, progress: Any = None) -> Edition:
         """Reads the ground from the cache, or makes it first."""
         head = self.file.city
-        edition = load_edition(
+        return load_edition(
             self.pack, self.divisions, list(self.levels), crs=head.crs, cache_dir=cache, progress=progress,
             dated=head.boundaries_date, generate_cells=any(table.generated for table in self.levels.values()), nested=self.file.levels.nested,
         )  # fmt: skip
-        return Locator(edition, self.divisions, crs=head.crs, snap_m=head.snap_m, near_m=head.near_m)
+
+    def locator(self, cache: Path) -> Locator:
+        head = self.file.city
+        return Locator(self.edition(cache), self.divisions, crs=head.crs, snap_m=head.snap_m, near_m=head.near_m)
 
 
 def load_city(pack: Path, public_url: str = "") -> City:

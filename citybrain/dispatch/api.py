@@ -10,6 +10,7 @@ from citybrain.access import Asker, Here
 from citybrain.clock import to_ms
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.attempts import with_attempts
+from citybrain.dispatch.outbox import hold_back
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, within
 from citybrain.listing import Cursor, Limit, Word, page
@@ -153,7 +154,8 @@ def _retry(tx: Connection, delivery_id: str, key: Key, here: Installation) -> di
     if row.status not in ("failed", "pending"):
         raise Problem(409, f"only failed and pending deliveries are retried; this one is {row.status}")
     now = here.clock()
-    tx.execute(update(deliveries).where(mine).values(status="pending", due_at=now, tries=0))
+    tx.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(status="pending", due_at=now, tries=0))
+    hold_back(tx, [delivery_id])
     append_to_city(tx, Entry("delivery.retried", key.name, {"delivery": delivery_id}), now)
     again = tx.execute(select(deliveries).where(deliveries.c.id == delivery_id)).all()
     return with_attempts(tx, again, here.city)[0]

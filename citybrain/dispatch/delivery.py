@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
 
-from citybrain.dispatch.outbox import DISABLED, hold, release
+from citybrain.dispatch.outbox import DISABLED, hold, hold_back, release
 from citybrain.dispatch.sender import Outcome, Outgoing, backoff
+from citybrain.dispatch.unmasking import Persons, persons_in, unmasked
 from citybrain.store import claims
 from citybrain.store.database import now_ms
 from citybrain.store.ids import new_id
@@ -53,7 +54,8 @@ def claim_due(tx: Connection, busy: Collection[str], limit: int) -> list[tuple[R
     wanted = {row.endpoint_id for row in rows}
     known = {row.id: row for row in tx.execute(select(endpoints).where(endpoints.c.id.in_(wanted))).all()}
     now: int = tx.execute(select(now_ms())).scalar_one()
-    return [(row, _outgoing(row, known[row.endpoint_id], now)) for row in rows]
+    persons = persons_in(tx, (row.body for row in rows if known[row.endpoint_id].unmasked))
+    return [(row, _outgoing(row, known[row.endpoint_id], persons, now)) for row in rows]
 
 
 def anything_due(tx: Connection) -> bool:
@@ -77,11 +79,13 @@ def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Rando
     tx.execute(insert(attempts), rows)
     for endpoint_id in sorted({each.delivery.endpoint_id for each in ended}):
         _judge(tx, endpoint_id, [each for each in ended if each.delivery.endpoint_id == endpoint_id], now)
+    hold_back(tx, [each.delivery.id for each in ended])
 
 
-def _outgoing(row: Row[Any], endpoint: Row[Any], now: int) -> Outgoing:
+def _outgoing(row: Row[Any], endpoint: Row[Any], persons: Persons, now: int) -> Outgoing:
     secrets = [each["secret"] for each in endpoint.secrets if each["until"] is None or each["until"] > now]
-    return Outgoing(row.id, endpoint.url, secrets, row.body.encode())
+    body = unmasked(row.body, persons) if endpoint.unmasked else row.body.encode()
+    return Outgoing(row.id, endpoint.url, secrets, body)
 
 
 def _moved(attempt: Attempt, now: int, rng: random.Random) -> dict[str, Any]:
@@ -100,9 +104,9 @@ def _judge(tx: Connection, endpoint_id: str, ended: Sequence[Attempt], now: int)
     mine = endpoints.c.id == endpoint_id
     failed = [each for each in ended if each.outcome.kind != "delivered"]
     if len(failed) < len(ended):
-        before = tx.execute(select(endpoints.c.failures).where(mine)).scalar_one()
+        before = tx.execute(select(endpoints.c.failures, endpoints.c.enabled).where(mine)).one()
         tx.execute(update(endpoints).where(mine).values(failures=0, succeeded_at=now))
-        if before:
+        if before.failures and before.enabled:
             release(tx, endpoint_id, now)
         return
     error = failed[-1].outcome.error

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.address import AddressRefused, AllowList
-from citybrain.dispatch.outbox import adopt, hold, orphan, release
+from citybrain.dispatch.outbox import adopt, hold, orphan, release, state_at
 from citybrain.dispatch.signature import new_secret
 from citybrain.installation import Installation
-from citybrain.problem import FieldError, Problem, invalid, not_found
+from citybrain.problem import Problem, field_errors, invalid, not_found
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.tables import deliveries, endpoints
@@ -41,10 +41,7 @@ def parse_change(raw: Any, installation: Installation) -> dict[str, Any]:
     try:
         change = EndpointChange.model_validate(raw).model_dump(exclude_unset=True)
     except ValidationError as error:
-        errors = [
-            FieldError(".".join(map(str, each["loc"])), each["msg"], "see the contract's endpoint body")
-            for each in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        errors = field_errors(error.errors(include_url=False, include_context=False, include_input=False))
         raise Problem(422, f"endpoint: {errors[0].field}: {errors[0].message}", errors=errors) from None
     if change.get("url") is not None:
         try:
@@ -136,19 +133,19 @@ def send_test(tx: Connection, endpoint_id: str, city: City, actor: str, now: int
     tx.execute(
         insert(deliveries).values(
             id=message_id, endpoint_id=endpoint_id, case_order=0, type="endpoint.test", grade=1, body=body,
-            status="pending" if row.enabled else "held", held_because=None if row.enabled else "disabled",
-            created_at=now, due_at=now,
+            created_at=now, due_at=now, **state_at(row),
         )
     )  # fmt: skip
     return message_id
 
 
 def replay(tx: Connection, endpoint_id: str, since: int, actor: str, now: int) -> int:
-    """Sends again, with the same ids, what was made since then and is delivered or failed. Returns how many."""
-    find(tx, endpoint_id)
+    """Sends again, with the same ids, what was made since then and is delivered or failed; to a disabled endpoint when
+    it is enabled. Returns how many."""
+    row = find(tx, endpoint_id)
     mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.created_at >= since)
     mine &= deliveries.c.status.in_(("delivered", "failed"))
-    again = tx.execute(update(deliveries).where(mine).values(status="pending", due_at=now, tries=0))
+    again = tx.execute(update(deliveries).where(mine).values(due_at=now, tries=0, **state_at(row)))
     _log(tx, "endpoint.replayed", endpoint_id, actor, now, since=since, deliveries=again.rowcount)
     return again.rowcount
 

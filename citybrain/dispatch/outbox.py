@@ -73,8 +73,7 @@ def _deliveries(message: Message, known: Sequence[Row[Any]], city: Structure, no
     }
     matched = [endpoint for endpoint in known if wants(endpoint, row, city)]
     for endpoint in matched:
-        held = None if endpoint.enabled else DISABLED
-        yield row | {"id": _message_id(), "endpoint_id": endpoint.id, **_state(held)}
+        yield row | {"id": _message_id(), "endpoint_id": endpoint.id, **state_at(endpoint)}
     if not matched:
         yield row | {"id": _message_id(), "endpoint_id": None, **_state(NO_ENDPOINT)}
 
@@ -106,8 +105,7 @@ def adopt(tx: Connection, endpoint: Row[Any], city: Structure, now: int) -> int:
     found = [row.id for row in tx.execute(select(deliveries).where(waiting)).all() if wants(endpoint, row, city)]
     for start in range(0, len(found), 500):
         chosen = deliveries.c.id.in_(found[start : start + 500])
-        state = _state(None if endpoint.enabled else DISABLED)
-        tx.execute(update(deliveries).where(chosen).values(endpoint_id=endpoint.id, due_at=now, **state))
+        tx.execute(update(deliveries).where(chosen).values(endpoint_id=endpoint.id, due_at=now, **state_at(endpoint)))
     return len(found)
 
 
@@ -115,6 +113,16 @@ def hold(tx: Connection, endpoint_id: str) -> None:
     """While an endpoint is disabled nothing is skipped: what it should get waits."""
     mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.status == "pending")
     tx.execute(update(deliveries).where(mine).values(**_state(DISABLED)))
+
+
+def hold_back(tx: Connection, ids: Sequence[str]) -> None:
+    """What was made pending although its endpoint has been disabled or deleted meanwhile waits like the rest."""
+    mine = deliveries.c.id.in_(ids) & (deliveries.c.status == "pending")
+    deleted = deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(endpoints.c.deleted_at.isnot(None)))
+    nobodys = mine & (deliveries.c.endpoint_id.is_(None) | deleted)
+    tx.execute(update(deliveries).where(nobodys).values(endpoint_id=None, **_state(NO_ENDPOINT)))
+    disabled = deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(endpoints.c.enabled.is_(False)))
+    tx.execute(update(deliveries).where(mine & disabled).values(**_state(DISABLED)))
 
 
 def release(tx: Connection, endpoint_id: str, now: int) -> None:
@@ -127,7 +135,14 @@ def release(tx: Connection, endpoint_id: str, now: int) -> None:
 def orphan(tx: Connection, endpoint_id: str) -> None:
     """A deleted endpoint leaves what it had not received to the department's next one."""
     mine = (deliveries.c.endpoint_id == endpoint_id) & deliveries.c.status.in_(("pending", "held"))
+    tests = mine & deliveries.c.case_id.is_(None)  # nobody else's
+    tx.execute(update(deliveries).where(tests).values(status="failed", held_because=None))
     tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **_state(NO_ENDPOINT)))
+
+
+def state_at(endpoint: Row[Any]) -> dict[str, Any]:
+    """Of what is to go to this endpoint."""
+    return _state(None if endpoint.enabled else DISABLED)
 
 
 def _state(held_because: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import ahocorasick
 
 from citybrain.deadline import Limit
-from citybrain.manifest import ConditionRow, LimitRow, Manifest, RuleRow, TypeRow, When
+from citybrain.routing.manifest import ConditionRow, LimitRow, Manifest, RuleRow, TypeRow, When
 from citybrain.routing.wording import normalise
 
 TOGETHER = "&"  # `河里&垃圾` is a term whose parts may stand apart, in any order

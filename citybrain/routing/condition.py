@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from citybrain.manifest import When
+from citybrain.routing.manifest import When
 
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,

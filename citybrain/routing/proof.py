@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from citybrain.manifest import Example
+from citybrain.routing.manifest import Example
 from citybrain.routing.catalogue import Catalogue, EventType
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from citybrain.departments import Department
+from citybrain.routing.departments import Department
 from geo.divisions import LEVELS, Divisions
 
 REMEMBERED = 50_000  # answers kept; a city has some thousand places times some dozen duties

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from citybrain.departments import check_departments, load_departments
+from citybrain.routing.departments import check_departments, load_departments
 from citybrain.domain import load_domains
 from citybrain.routing.responsibility import Responsibility, unassigned
 from geo.divisions import Division, Divisions, read_divisions

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from citybrain.domain import MANIFEST, check_domains, load_domains
-from citybrain.manifest import read_manifest
+from citybrain.routing.manifest import read_manifest
 from citybrain.routing.proof import prove_examples
 from geo.mistake import Mistakes
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from citybrain.departments import Department
+from citybrain.routing.departments import Department
 from citybrain.domain import load_domains
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citybrain.departments import Department
+from citybrain.routing.departments import Department
 from citybrain.domain import load_domains
-from citybrain.manifest import read_manifest
+from citybrain.routing.manifest import read_manifest
 from citybrain.routing.casualties import casualties, count
 from citybrain.routing.catalogue import Catalogue
 from citybrain.routing.context import Context

@@ -27,7 +27,7 @@ def check_packs(config: Config) -> tuple[list[str], bool]:
     lines = []
     if city is not None:
         try:
-            edition = city.locator(config.data / "editions").edition
+            edition = city.edition(config.data / "editions")
             lines += [f"{level}: {len(layer)} polygons" for level, layer in edition.layers.items()]
         except Mistakes as error:
             mistakes += error.mistakes

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from citybrain.config import Config
 from citybrain.dispatch.signature import ID_HEADER, verify
-from citybrain.prepare import admin_key
+from citybrain.commands.prepare import admin_key
 
 log = logging.getLogger(__name__)
 

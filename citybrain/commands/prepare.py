@@ -39,7 +39,7 @@ def ready_ground(config: Config, city: City) -> None:
             shown[what] = done / total
             click.echo(f"{what}: {100 * done // total} %", err=True)
 
-    city.locator(config.data / "editions", progress)
+    city.edition(config.data / "editions", progress)
 
 
 def admin_key(data: Path) -> str:

@@ -2,6 +2,7 @@
 `Last-Event-ID` goes on after the last one that was seen, without loss or doubling."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 from starlette.responses import StreamingResponse
 
-from citybrain.access import Asker, Here, installation_of
+from citybrain.access import Asker, Here, asker, installation_of
 from citybrain.clock import rfc3339
 from citybrain.installation import Installation
 from citybrain.keys import Key, Role, cases_visible, within
@@ -24,6 +25,7 @@ POLL_SECONDS = 0.25
 PULSE_SECONDS = 5.0  # so that a page knows that the line is alive
 AT_ONCE = 500
 READERS = 200
+_POSITION = re.compile(r"[0-9]{1,18}")
 
 routes = APIRouter(prefix="/api/v1", tags=["stream 实时"])
 
@@ -83,7 +85,7 @@ async def watch(request: Request, key: Asker, here: Here) -> StreamingResponse:
     if sequencer.readers >= READERS:
         raise Problem(503, f"{READERS} streams are open already", retry_after=10)
     seen = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
-    if seen is not None and not seen.isdigit():
+    if seen is not None and not _POSITION.fullmatch(seen):
         raise invalid("Last-Event-ID", f"{seen!r} is no position", "send the id of the last event that was seen")
     start = int(seen) if seen else await asyncio.to_thread(_end, here)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -97,6 +99,8 @@ async def _lines(request: Request, key: Key, position: int, sequencer: Sequencer
         yield _pulse(here, position)
         told = time.monotonic()
         while not sequencer.closing and not await request.is_disconnected():
+            if not await asyncio.to_thread(_still_may, request):
+                return
             rows, position = await asyncio.to_thread(_after, here, key, position)
             for row in rows:
                 yield _line(row, here)
@@ -107,6 +111,15 @@ async def _lines(request: Request, key: Key, position: int, sequencer: Sequencer
                 yield _pulse(here, position)
     finally:
         sequencer.readers -= 1
+
+
+def _still_may(request: Request) -> bool:
+    """A revoked key and a session that has ended see no more."""
+    try:
+        asker(request)
+    except Problem:
+        return False
+    return True
 
 
 def _end(here: Installation) -> int:

@@ -1,0 +1,1 @@
+"""What the command line does: prepare and supervise an installation, check it, explain, keys, the demonstration."""

@@ -1,0 +1,164 @@
+"""One case: where it is, why it is routed so, what happened, and the actions that are legal now for who looks."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Query, Request, Response
+from sqlalchemy import select
+
+from citybrain.access import Here
+from citybrain.casework import reading
+from citybrain.casework.api import do_action
+from citybrain.casework.case import STEPS
+from citybrain.city import City
+from citybrain.console import choices, story
+from citybrain.console.door import Form, Posted, Visitor, local, one, page_routes, problem_page, see
+from citybrain.console.problem_words import in_words
+from citybrain.console.rendering import render
+from citybrain.dispatch.api import retry_delivery
+from citybrain.installation import Installation
+from citybrain.keys import Key, May, mask
+from citybrain.problem import Problem, invalid
+from citybrain.store.tables import events, reporters
+
+# The order in which people look for them; whatever else the table of steps has comes after.
+ORDER = ("dispatch", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
+TEXTS = ("department", "type", "reason", "responsible", "text", "into")
+AT_HAND = frozenset({"dispatch", "verify", "rework", "close", "resume", "reopen"})
+
+routes = page_routes()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A form that did not go through: what was typed, and what is wrong with it."""
+
+    action: str
+    fields: Form = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def typed(self, action: str, name: str) -> str:
+        return (self.fields.get(name) or [""])[0] if action == self.action else ""
+
+    def chose(self, action: str, name: str, code: str) -> bool:
+        return action == self.action and code in self.fields.get(name, [])
+
+
+@routes.get("/cases/{case_id}")
+def show(request: Request, case_id: str, key: Visitor, here: Here, done: Annotated[str, Query()] = "") -> Response:
+    key.require(May.READ_CASES)
+    return _page(request, key, here, case_id, Attempt(""), done=done)
+
+
+@routes.get("/cases/{case_id}/{action}")
+def reload_after_problem(case_id: str, action: str, _key: Visitor) -> Response:
+    """Where a form stood that did not go through, when its address is opened again."""
+    return see(f"/cases/{quote(case_id)}")
+
+
+@routes.post("/cases/{case_id}/{action}")
+def act(request: Request, case_id: str, action: str, key: Visitor, here: Here, fields: Posted) -> Response:
+    back = local(one(fields, "back"), "")
+    try:
+        case = do_action(here, key, case_id, action, body_of(action, fields, here.city))
+    except Problem as problem:
+        if problem.status not in (409, 422):
+            raise
+        if back:
+            return problem_page(request, problem)
+        return _page(request, key, here, case_id, Attempt(action, fields, in_words(problem)), problem.status)
+    return see(back or f"/cases/{case['merged_into'] or case['id']}?done={action}")
+
+
+@routes.post("/deliveries/{delivery_id}/retry")
+def retry(request: Request, delivery_id: str, key: Visitor, here: Here, fields: Posted) -> Response:
+    retry_delivery(delivery_id, key, here)
+    return see(local(one(fields, "back"), "/deliveries"))
+
+
+def body_of(action: str, fields: Form, city: City) -> dict[str, Any]:
+    """The form as the API's body: texts as they are, times in the city's zone, a place from whatever was given."""
+    version = one(fields, "version") or ""
+    body: dict[str, Any] = {"version": int(version) if version.isdecimal() else 0}
+    body |= {name: text for name in TEXTS if (text := one(fields, name))}
+    body |= {name: fields[name] for name in ("assist", "events") if name in fields}
+    if until := one(fields, "until"):
+        body["until"] = local_time(until, "until", city)
+    if action == "verify":
+        body["passed"] = one(fields, "passed") != "false"
+    if action == "relocate":
+        body["location"] = location_of(fields)
+    return body
+
+
+def local_time(text: str, name: str, city: City) -> str:
+    """What `datetime-local` gives, with the city's offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid(name, "must be a time", "2026-11-22T08:00") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=city.zone)).isoformat()
+
+
+def location_of(fields: Form) -> dict[str, Any]:
+    location: dict[str, Any] = {}
+    for name in ("lng", "lat", "accuracy_m"):
+        if text := one(fields, name):
+            try:
+                location[name] = float(text)
+            except ValueError:
+                raise invalid(f"location.{name}", "must be a number", "116.1222") from None
+    location |= {name: text for name in ("datum", "address") if (text := one(fields, name))}
+    if code := choices.finest(fields):
+        location["division_code"] = code
+    return location
+
+
+def _page(
+    request: Request, key: Key, here: Installation, case_id: str, attempt: Attempt, status: int = 200, done: str = ""
+) -> Response:
+    with here.store.read() as tx:
+        row = reading.visible_case(tx, case_id, key, here.city)
+        case = reading.whole_case(tx, row, here)
+        mine = events.c.case_id == row.id
+        reported = select(reporters).join(events, events.c.id == reporters.c.event_id).where(mine)
+        people = {each["event_id"]: mask(dict(each)) for each in tx.execute(reported).mappings()}
+        located = {each.id: each.location for each in tx.execute(select(events.c.id, events.c.location).where(mine))}
+    actions = [name for name in case["actions"] if key.may(May.VERIFY if name == "verify" else May.ACT)]
+    if row.event_count < 2:
+        actions = [name for name in actions if name != "split"]
+    codes = {level: getattr(row, level) for level in ("county", "town", "village", "cell")}
+    context: dict[str, Any] = {}
+    if actions:
+        groups = choices.departments(here, row.domain, row.type, codes)
+        context = {
+            "groups": groups,
+            "helpers": choices.nearby(groups),
+            "suggested": here.responsible(row.domain, row.type, codes) or "",
+            "types": choices.types(here, row.domain),
+            "regions": choices.regions(here.city),
+        }
+    return render(
+        request,
+        "case.html",
+        status,
+        case=case,
+        people=people,
+        located=located,
+        why=story.reasons(case["explanation"], row.domain, here),
+        happened=story.timeline(case["timeline"], row.domain, here),
+        limit=story.limit_text(case["deadline"]["limit"]) if case["deadline"] else "",
+        department=story.department_name(here, row.lead),
+        actions=sorted(actions, key=_order),
+        at_hand=AT_HAND,
+        attempt=attempt,
+        done=done if done in STEPS else "",
+        sent={each["work_order_id"]: each for each in case["deliveries"] if each["work_order_id"]},
+        **context,
+    )
+
+
+def _order(action: str) -> int:
+    return ORDER.index(action) if action in ORDER else len(ORDER) + list(STEPS).index(action)

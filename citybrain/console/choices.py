@@ -1,0 +1,113 @@
+"""What a person may choose from in a form: departments, the likely ones first; types by class; divisions by level."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from citybrain.city import City
+from citybrain.routing.departments import Department
+from citybrain.installation import Installation
+from citybrain.keys import Key
+from geo.divisions import Division
+
+REGIONS = ("county", "town", "village")
+
+
+class Option(NamedTuple):
+    code: str
+    name: str
+
+
+class Group(NamedTuple):
+    name: str
+    options: list[Option]
+
+
+def departments(here: Installation, domain: str, type_: str | None, codes: Mapping[str, str | None]) -> list[Group]:
+    """Every department once: whom the rules name, then those of this domain at this place, those at this place, all."""
+    left = dict(here.city.departments)
+    place = {here.city.file.city.code, *(code for code in codes.values() if code)}
+    named = here.responsible(domain, type_, codes)
+    groups = [Group("规则建议", _taken(left, [named] if named else []))]
+    mine = [each.code for each in left.values() if place & set(each.divisions) and domain in each.domains]
+    groups.append(Group("本地本领域", _taken(left, _nearest(mine, here.city, domain))))
+    near = [each.code for each in left.values() if place & set(each.divisions)]
+    groups.append(Group("本地其他部门", _taken(left, near)))
+    groups.append(Group("全市其他部门", _taken(left, list(left))))
+    return [group for group in groups if group.options]
+
+
+def nearby(groups: Iterable[Group]) -> list[Option]:
+    """Those that may assist: whoever is at the place."""
+    return [option for group in groups if group.name != "全市其他部门" for option in group.options]
+
+
+def _nearest(codes: list[str], city: City, domain: str) -> list[str]:
+    """The domain's own departments before those that also work in it; counties before the city."""
+    order = {"town": 1, "county": 0, "city": 2}
+
+    def rank(code: str) -> tuple[bool, int]:
+        department = city.departments[code]
+        return domain not in department.duties, order.get(department.level, 3)
+
+    return sorted(codes, key=rank)
+
+
+def _taken(left: dict[str, Department], codes: list[str]) -> list[Option]:
+    found = ((code, left.pop(code, None)) for code in codes)
+    return [Option(code, department.name) for code, department in found if department]
+
+
+def types(here: Installation, domain: str) -> list[Group]:
+    by_class: dict[str, list[Option]] = {}
+    known = here.domains.get(domain)
+    for kind in known.catalogue.types.values() if known else ():
+        by_class.setdefault(kind.row.class_ or "其他", []).append(Option(kind.code, kind.row.name))
+    return [Group(name, options) for name, options in by_class.items()]
+
+
+def domains_of(key: Key, here: Installation) -> list[Option]:
+    return [
+        Option(code, domain.manifest.domain.name)
+        for code, domain in here.domains.items()
+        if not key.domains or code in key.domains
+    ]
+
+
+class Region(NamedTuple):
+    """One select of the way down to a village. The first two are filled, the rest by script when one is chosen."""
+
+    level: str
+    name: str
+    groups: list[Group]
+
+
+def regions(city: City) -> list[Region]:
+    found: list[Region] = []
+    for position, level in enumerate(level for level in REGIONS if level in city.levels):
+        groups = _by_parent(city, city.divisions.level(level)) if position < 2 else []
+        found.append(Region(level, city.levels[level].name, groups))
+    return found
+
+
+def counties(city: City, key: Key) -> list[Division]:
+    """The coarsest divisions that hold anything the key may see."""
+    level = next((level for level in REGIONS if level in city.levels), "county")
+    every = city.divisions.level(level)
+    if not key.divisions:
+        return list(every)
+    seen = {code for mine in key.divisions for code in city.divisions.path(mine).values()}
+    whole = city.file.city.code in key.divisions
+    return [each for each in every if whole or each.code in seen]
+
+
+def _by_parent(city: City, rows: Iterable[Division]) -> list[Group]:
+    groups: dict[str, list[Option]] = {}
+    for row in rows:
+        groups.setdefault(row.parent_code, []).append(Option(row.code, row.name))
+    named = ((city.divisions.get(code), options) for code, options in groups.items())
+    return [Group(parent.name if parent else "", options) for parent, options in named]
+
+
+def finest(fields: Mapping[str, Any]) -> str | None:
+    """The division that was chosen most exactly."""
+    return next((fields[level][0] for level in reversed(REGIONS) if level in fields), None)

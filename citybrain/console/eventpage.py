@@ -1,0 +1,60 @@
+"""Events as they came in, for what has no case yet: the waiting, the quarantined with their trace and a way back."""
+
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+
+from citybrain.access import Here
+from citybrain.console import story
+from citybrain.console.choices import counties, domains_of
+from citybrain.console.door import Posted, Visitor, page_routes, see
+from citybrain.console.rendering import render
+from citybrain.dispatch.api import list_deliveries
+from citybrain.intake.reading import list_events, replay_event, show_event
+from citybrain.keys import UNLOCATED, May
+
+PAGE = 50
+Text = Annotated[str | None, Query(max_length=100)]
+Cursor = Annotated[str | None, Query(max_length=500)]
+
+routes = page_routes()
+
+
+@routes.get("/events")
+def event_list(
+    request: Request, key: Visitor, here: Here, state: Text = None, domain: Text = None, division: Text = None,
+    q: Text = None, cursor: Cursor = None,
+) -> Response:  # fmt: skip
+    found = list_events(key, here, state, domain, division, None, q, cursor, PAGE)
+    filters = {"state": state, "domain": domain, "division": division, "q": q}
+    return render(
+        request,
+        "events.html",
+        found=found,
+        filters={name: text for name, text in filters.items() if text},
+        divisions=counties(here.city, key),
+        own_domains=domains_of(key, here),
+        unlocated=UNLOCATED,
+    )
+
+
+@routes.get("/events/{event_id}")
+def event_page(request: Request, event_id: str, key: Visitor, here: Here) -> Response:
+    event = show_event(event_id, key, here)
+    why = story.reasons(event["explanation"], event["domain"], here)
+    may_replay = event["state"] == "quarantined" and key.may(May.ACT)
+    return render(request, "event.html", event=event, why=why, may_replay=may_replay)
+
+
+@routes.post("/events/{event_id}/replay")
+def replay(event_id: str, key: Visitor, here: Here, _form: Posted) -> Response:
+    replay_event(event_id, key, here)
+    return see(f"/events/{event_id}")
+
+
+@routes.get("/deliveries")
+def delivery_list(
+    request: Request, key: Visitor, here: Here, status: Text = None, endpoint: Text = None, cursor: Cursor = None
+) -> Response:
+    found = list_deliveries(key, here, endpoint, status, None, cursor, PAGE)
+    return render(request, "deliveries.html", found=found, status=status, endpoint=endpoint)

@@ -1,0 +1,31 @@
+"""What a reader must know about the ground below the answers: which levels' boundaries are not surveyed."""
+
+from citybrain.city import City
+from citybrain.console.words import SOURCE
+from geo.edition import Edition, source_counts
+
+HALF = 0.5
+_known: dict[str, dict[str, str]] = {}  # by edition, which never changes
+
+
+def demonstration_note(edition: Edition, city: City) -> str:
+    """演示数据：镇（街道）界线为近似，村（社区）、网格单元界线为生成; empty when all was surveyed or published."""
+    if edition.id not in _known:
+        _known[edition.id] = _unsure(edition)
+    by_source: dict[str, list[str]] = {}
+    for level, source in _known[edition.id].items():
+        table = city.levels.get(level)
+        by_source.setdefault(source, []).append(table.name if table else level)
+    parts = [f"{'、'.join(names)}界线为{SOURCE[source]}" for source, names in by_source.items()]
+    return f"演示数据：{'，'.join(parts)}" if parts else ""
+
+
+def _unsure(edition: Edition) -> dict[str, str]:
+    """{level: approximate|generated} where most polygons are so."""
+    found: dict[str, str] = {}
+    for level, layer in edition.layers.items():
+        counts = source_counts(layer)
+        for source in SOURCE:
+            if len(layer) and counts.get(source, 0) / len(layer) > HALF:
+                found[level] = source
+    return found

@@ -1,0 +1,14 @@
+"""The console's pages as the service wires them: their routes, their own files, and how a page is made."""
+
+from fastapi import APIRouter
+
+from citybrain.console import casepage, desk, eventpage, reporting, signing
+from citybrain.console.rendering import FOLDER, OwnFiles, render
+
+__all__ = ["render", "routes", "static"]
+
+routes = APIRouter(include_in_schema=False)
+for _page in (signing, desk, casepage, eventpage, reporting):
+    routes.include_router(_page.routes)
+
+static = OwnFiles(directory=FOLDER / "static")

@@ -1,0 +1,105 @@
+"""Turns a template into an answer: Jinja2 with autoescape, the city's words and times, and headers that let a page load
+nothing and post nowhere but here."""
+
+import hashlib
+import mimetypes
+from collections.abc import MutableMapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from citybrain.access import installation_of
+from citybrain.city import City
+from citybrain.console import words
+from citybrain.console.countdown import Countdown, countdown, span
+from citybrain.console.ground import demonstration_note
+from citybrain.keys import May
+
+FOLDER = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+        "form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+mimetypes.add_type("text/javascript", ".js")  # some machines say text/plain, and a module must not be that
+
+
+class OwnFiles(StaticFiles):
+    """The pages' own style sheet and modules. Their addresses carry their hash, so that they may be kept."""
+
+    async def get_response(self, path: str, scope: MutableMapping[str, Any]) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "max-age=31536000, immutable" if scope["query_string"] else "no-cache"
+        return response
+
+
+@cache
+def address_of(name: str) -> str:
+    digest = hashlib.sha256((FOLDER / "static" / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+def moment(text: str | None) -> str:
+    """RFC 3339 as 11-22 08:00; the full time stands in the element's datetime attribute."""
+    return datetime.fromisoformat(text).strftime("%m-%d %H:%M") if text else ""
+
+
+def place_path(place: dict[str, Any] | None) -> str:
+    """梅江区 金山街道 某社区; empty when nothing is known."""
+    units = [(place or {}).get(level) for level in ("county", "town", "village")]
+    return " ".join(unit["name"] for unit in units if unit)
+
+
+@cache
+def environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals.update(words=words, asset=address_of, word=words.word, May=May)
+    env.filters.update(moment=moment, place_path=place_path, span=span)
+    return env
+
+
+def render(request: Request, template: str, code: int = 200, **context: Any) -> Response:
+    """The page. `visitor` is set by the door when somebody is signed in."""
+    here = installation_of(request)
+    now = here.clock()
+    city: City = here.city
+
+    def left(deadline: dict[str, Any] | None) -> Countdown:
+        return countdown(deadline, city, now)
+
+    page = environment().get_template(template)
+    text = page.render(
+        city=city,
+        domains=here.domains,
+        departments=city.departments,
+        visitor=getattr(request.state, "visitor", None),
+        countdown=left,
+        now=now,
+        note=demonstration_note(here.locator.edition, city),
+        path=request.url.path,
+        type_name=lambda domain, code: type_name(here, domain, code),
+        **context,
+    )
+    return Response(text, code, HEADERS, "text/html; charset=utf-8")
+
+
+def type_name(here: Any, domain: str, code: str | None) -> str:
+    kind = here.type_of(domain, code)
+    return kind.row.name if kind else (code or "类型未定")

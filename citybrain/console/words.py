@@ -1,0 +1,201 @@
+"""Every word the pages use for a code of the record: statuses, actions, roles, reasons. One table, so that a term is
+said one way everywhere."""
+
+from citybrain.routing.decision import LOST, TRIAGE
+
+STATUS = {
+    "triage": "待分拨",
+    "filed": "已立案",
+    "dispatched": "已派遣",
+    "accepted": "已受理",
+    "returned": "已退回",
+    "completed": "已处置",
+    "verified": "已核查",
+    "suspended": "挂账",
+    "closed": "已结案",
+    "void": "已作废",
+}
+ORDER_STATUS = {
+    "sent": "已派发",
+    "accepted": "已受理",
+    "returned": "已退回",
+    "completed": "已处置",
+    "cancelled": "已撤销",
+}
+ORDER_ROLE = {"lead": "主办", "assist": "协办"}
+EVENT_STATE = {"received": "待处理", "triage": "待分拨", "cased": "已成案", "quarantined": "隔离"}
+DELIVERY_STATUS = {"pending": "待推送", "delivered": "已送达", "failed": "推送失败", "held": "暂存未送"}
+HELD = {"no_endpoint": "该部门没有对接端点", "disabled": "对接端点已停用"}
+MESSAGE = {
+    "work_order.dispatched": "派遣",
+    "work_order.updated": "变更通知",
+    "work_order.cancelled": "撤销通知",
+    "work_order.supervised": "督办",
+    "case.closed": "结案通知",
+    "endpoint.test": "测试",
+}
+ROLE = {
+    "source": "上报来源",
+    "worker": "网格员",
+    "operator": "指挥中心",
+    "system": "部门系统",
+    "auditor": "审计",
+    "admin": "管理员",
+}
+ACTOR = {"rules": "分拨规则", "clock": "系统时钟"}
+GRADE = {1: "Ⅰ", 2: "Ⅱ", 3: "Ⅲ", 4: "Ⅳ"}
+GRADE_NAME = {1: "特别重大", 2: "重大", 3: "较大", 4: "一般"}
+
+# What a button does, and what it is for.
+ACTION = {
+    "dispatch": "派遣",
+    "relocate": "更正位置",
+    "reassign": "改派",
+    "return": "退回",
+    "extend": "延期",
+    "suspend": "挂账",
+    "resume": "恢复办理",
+    "supervise": "督办",
+    "note": "备注",
+    "verify": "核查通过",
+    "rework": "返工",
+    "close": "结案",
+    "reopen": "重新打开",
+    "merge": "并案",
+    "split": "拆分",
+    "void": "作废",
+}
+ACTION_HINT = {
+    "dispatch": "确定主办部门（必要时确定类型）并派发",
+    "relocate": "位置有误时更正，责任部门按新位置重新判定",
+    "reassign": "换一个主办部门，已用时限不清零",
+    "return": "代部门退回，等待重新派遣",
+    "extend": "把处置时限延到指定时间",
+    "suspend": "暂停计时，到期自动恢复",
+    "resume": "从剩余时限继续计时",
+    "supervise": "催促在办部门",
+    "note": "只记入台账，不改变状态",
+    "verify": "现场核查合格",
+    "rework": "核查不合格，原部门重新处置",
+    "close": "核查合格后归档",
+    "reopen": "已结案件再次办理",
+    "merge": "本案件并入另一案件",
+    "split": "把部分上报拆为新案件",
+    "void": "误报或无效，不再办理",
+}
+# What the ledger says happened.
+DONE = {
+    "triage": "进入待分拨",
+    "filed": "立案",
+    "typed": "确定类型",
+    "dispatched": "派遣",
+    "reassigned": "改派",
+    "relocated": "更正位置",
+    "returned": "退回",
+    "extended": "延期",
+    "suspended": "挂账",
+    "resumed": "恢复办理",
+    "supervised": "督办",
+    "noted": "备注",
+    "feedback": "处置反馈",
+    "completed": "全部处置完毕",
+    "verified": "核查通过",
+    "reworked": "返工",
+    "closed": "结案",
+    "reopened": "重新打开",
+    "merged": "并入上报",
+    "merged_into": "并入其他案件",
+    "raised": "提高等级",
+    "split": "拆分上报",
+    "voided": "作废",
+}
+FEEDBACK = {"accepted": "受理", "returned": "退回", "progress": "进展", "completed": "处置完毕"}
+TRIAGE_REASON = {code: words.zh for code, words in TRIAGE.items()} | {"split": "由其他案件拆分而来"}
+LOST_BECAUSE = {code: words.zh for code, words in LOST.items()}
+TRIAGE_SHORT = {
+    "outside": "市域之外",
+    "no_place": "无位置",
+    "no_type": "类型未定",
+    "ambiguous_type": "类型不唯一",
+    "no_department": "无责任部门",
+    "split": "拆分而来",
+}
+METHOD = {
+    "contains": "按坐标所在网格",
+    "geometry": "按线或面的范围",
+    "snapped": "坐标略出市界，归入最近处",
+    "division": "按所选区划",
+    "address": "按地址文字",
+    "outside": "在本市范围之外",
+    "none": "没有可用位置",
+}
+LEVEL = {"city": "市级", "county": "县级", "town": "镇级", "village": "村级", "cell": "网格"}
+SOURCE = {"approximate": "近似", "generated": "生成"}
+DATUM = {
+    "": "默认",
+    "wgs84": "WGS-84（GPS）",
+    "gcj02": "GCJ-02（高德、腾讯）",
+    "bd09": "BD-09（百度）",
+    "cgcs2000": "CGCS2000",
+}
+UNIT = {
+    "minutes": "分钟",
+    "hours": "小时",
+    "days": "天",
+    "urgent_hours": "紧急小时",
+    "working_hours": "个工作小时",
+    "working_days": "个工作日",
+}
+CLOCK = {"working": "按工作时间计", "urgent": "全天计时"}
+SORT = {
+    "due": "时限：先急后缓",
+    "newest": "最新在前",
+    "oldest": "最早在前",
+    "grade": "等级高在前",
+    "updated": "最近变动",
+}
+COUNT = {"waiting": "待处理", "triage": "待分拨", "working": "办理中", "overdue": "超时", "quarantined": "隔离"}
+FIELD = {
+    "version": "版本",
+    "department": "主办部门",
+    "assist": "协办部门",
+    "type": "事件类型",
+    "location": "位置",
+    "location.division_code": "区划",
+    "location.lng": "经度",
+    "location.lat": "纬度",
+    "location.accuracy_m": "定位精度",
+    "location.address": "地址",
+    "reason": "原因",
+    "responsible": "应由谁负责",
+    "until": "截止时间",
+    "text": "说明",
+    "passed": "核查结果",
+    "into": "并入的案件",
+    "events": "上报",
+    "domain": "领域",
+    "title": "标题",
+    "description": "情况描述",
+    "occurred_at": "发生时间",
+    "source_event_id": "上报编号",
+    "reporter.name": "姓名",
+    "reporter.phone": "电话",
+    "sort": "排序",
+    "cursor": "页码",
+}
+ERROR = {
+    400: "请求有误",
+    403: "没有权限",
+    404: "没有找到",
+    409: "与现状冲突",
+    413: "内容过大",
+    422: "内容需要更正",
+    429: "操作过快，请稍候",
+    500: "系统出错",
+    503: "暂时不可用",
+}
+
+
+def word(table: dict[str, str], code: str | None) -> str:
+    """The word for a code, or the code itself: a new one must not make a page fail."""
+    return table.get(code, code) if code else ""

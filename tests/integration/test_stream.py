@@ -1,0 +1,127 @@
+"""What happens, as it happens: positions in commit order, resumed without loss or doubling, no more than the key may see."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from conftest import Service
+
+
+class Watcher:
+    """One open event stream; `events` holds (position, type, data) of everything but the pulse."""
+
+    def __init__(self, service: Service, key: str, last: int | None = None) -> None:
+        self.events: list[tuple[int, str, Any]] = []
+        self.position = 0
+        self._connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+        headers = {"Authorization": f"Bearer {key}"} | ({} if last is None else {"Last-Event-ID": str(last)})
+        self._connection.request("GET", "/api/v1/stream", headers=headers)
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200
+        assert self._answer.headers["Content-Type"].startswith("text/event-stream")
+        self._socket = self._connection.sock
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for position, type_, data in _messages(self._answer):
+            self.position = position
+            if type_ != "pulse":
+                self.events.append((position, type_, data))
+
+    def until(self, number: int, seconds: float = 15) -> list[tuple[int, str, Any]]:
+        ends = time.monotonic() + seconds
+        while len(self.events) < number:
+            assert time.monotonic() < ends, self.events
+            time.sleep(0.02)
+        return self.events
+
+    def close(self) -> None:
+        import socket
+
+        self._answer.fp.raw._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+        self._thread.join(5)
+        self._connection.close()
+
+
+def _messages(lines: Any) -> Iterator[tuple[int, str, Any]]:
+    fields: dict[str, str] = {}
+    try:
+        for raw in lines:
+            line = raw.decode().rstrip("\n")
+            if line:
+                name, _, text = line.partition(": ")
+                fields[name] = text
+            else:
+                yield int(fields["id"]), fields["event"], json.loads(fields["data"])
+                fields = {}
+    except (OSError, ValueError, http.client.HTTPException):
+        return
+
+
+def _event(number: int, lng: float = 116.1222, lat: float = 24.2886, domain: str = "grid") -> dict[str, Any]:
+    return {
+        "source_event_id": f"stream-{domain}-{number}",
+        "domain": domain,
+        "title": "河边私搭乱建",
+        "occurred_at": "2026-11-20T08:00:00+08:00",
+        "location": {"lng": lng, "lat": lat, "datum": "gcj02"},
+    }
+
+
+def test_event_and_its_case_are_told_within_a_second(service: Service) -> None:
+    watcher = Watcher(service, service.admin_key)
+    time.sleep(0.5)
+    began = time.monotonic()
+    event_id = service.post("/api/v1/events", _event(1))["id"]
+    told = watcher.until(3)
+    assert time.monotonic() - began < 3  # a second on a quiet machine; timings are measured elsewhere
+    assert [type_ for _, type_, _ in told[:3]] == ["event.received", "case.filed", "case.dispatched"]
+    assert told[0][2]["event_id"] == event_id
+    assert [position for position, _, _ in told] == sorted({position for position, _, _ in told})
+    watcher.close()
+
+
+def test_a_broken_stream_is_resumed_without_loss_or_doubling(service: Service) -> None:
+    whole = Watcher(service, service.admin_key)
+    parts: list[tuple[int, str, Any]] = []
+    watcher = Watcher(service, service.admin_key)
+    time.sleep(0.5)
+    for round_ in range(5):
+        service.post("/api/v1/events/batch", [_event(100 + 20 * round_ + n) for n in range(20)])
+        watcher.until(10)
+        watcher.close()
+        parts += watcher.events
+        last = watcher.events[-1][0]
+        watcher = Watcher(service, service.admin_key, last)
+    seen = whole.until(300)
+    while len(parts) + len(watcher.events) < len(seen):
+        watcher.until(len(seen) - len(parts))
+    assert parts + watcher.events == seen
+    watcher.close()
+    whole.close()
+
+
+def test_a_key_is_told_no_more_than_it_may_see(service: Service) -> None:
+    here = Watcher(service, service.key("operator", "op-meijiang", divisions="441402", domains="grid"))
+    there = Watcher(service, service.key("operator", "op-dabu", divisions="441422"))
+    other = Watcher(service, service.key("source", "other-source"))
+    time.sleep(0.5)
+    service.post("/api/v1/events", _event(900))
+    here.until(3)
+    service.post("/api/v1/events", _event(901, domain="water"))
+    time.sleep(2)
+    assert {data["domain"] for _, _, data in here.events} == {"grid"}
+    assert there.events == []
+    assert other.events == []
+    for watcher in (here, there, other):
+        watcher.close()
+
+
+def test_a_position_that_is_none_is_refused(service: Service) -> None:
+    answer = service.call("GET", "/api/v1/stream", None, None, Last_Event_ID="yesterday")
+    assert answer.status == 422
+    assert answer.body["errors"][0]["field"] == "Last-Event-ID"
