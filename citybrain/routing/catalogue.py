@@ -3,8 +3,10 @@
 Built once when the domain is loaded; the rules read it for every event.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import ahocorasick
@@ -14,6 +16,7 @@ from citybrain.routing.manifest import ConditionRow, LimitRow, Manifest, RuleRow
 from citybrain.routing.wording import normalise
 
 TOGETHER = "&"  # `河里&垃圾` is a term whose parts may stand apart, in any order
+OR = "/"  # `河里/江里&垃圾` is short for `河里&垃圾` and `江里&垃圾`
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,7 @@ class Catalogue:
         self.weights = {term: sum(map(len, term.split(TOGETHER))) for term in terms}
         self.together = _together(terms)
         self.automaton = _automaton({part for term in terms for part in term.split(TOGETHER)})
-        # A term that only occurs as part of a longer one that also matched says nothing of its own.
-        self.longer = {term: frozenset(other for other in terms if term in other and term != other) for term in terms}
+        self.longer = _longer(terms, self.automaton)
         self.types_of_pair = _types_of_pair(manifest)
 
 
@@ -78,7 +80,12 @@ def _limit(row: LimitRow) -> Limit:
 
 
 def _all(terms: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(TOGETHER.join(map(normalise, term.split(TOGETHER))) for term in terms))
+    return tuple(dict.fromkeys(one for term in terms for one in _spelt_out(term)))
+
+
+def _spelt_out(term: str) -> Iterator[str]:
+    parts = (map(normalise, part.split(OR)) for part in term.split(TOGETHER))
+    return (TOGETHER.join(one) for one in product(*parts) if len(set(one)) == len(one))
 
 
 def _types_of_term(manifest: Manifest) -> dict[str, tuple[str, ...]]:
@@ -119,22 +126,38 @@ def _automaton(terms: set[str]) -> Any:
     return automaton
 
 
+def _longer(terms: Iterable[str], automaton: Any) -> dict[str, frozenset[str]]:
+    """The longer terms that hold a term: found only as part of one that also matched, it says nothing of its own."""
+    found: dict[str, set[str]] = {term: set() for term in terms}
+    for longer in found:
+        for part in longer.split(TOGETHER):
+            for _, held in automaton.iter(part):
+                if held != longer and held in found:
+                    found[held].add(longer)
+    return {term: frozenset(longer) for term, longer in found.items()}
+
+
 def _together(terms: set[str]) -> dict[str, tuple[tuple[str, frozenset[str]], ...]]:
-    """The terms of several parts, under one part of theirs."""
+    """The terms of several parts, under the part that the fewest of them have: `有人` stands in hundreds."""
+    several = {term: frozenset(term.split(TOGETHER)) for term in sorted(terms) if TOGETHER in term}
+    common = Counter(part for parts in several.values() for part in parts)
     found: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
-    for term in sorted(terms):
-        parts = term.split(TOGETHER)
-        if len(parts) > 1:
-            found[parts[0]].append((term, frozenset(parts)))
+    for term, parts in several.items():
+        found[min(sorted(parts), key=lambda part: common[part])].append((term, parts))
     return {part: tuple(rows) for part, rows in found.items()}
 
 
 def _types_of_pair(manifest: Manifest) -> dict[str, frozenset[str]]:
-    """Which types' names or terms hold a pair of neighbouring characters: for guesses where nothing matched."""
+    """Which types' names, terms or examples hold a pair of neighbouring characters: for guesses where no term is."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in manifest.type:
-        for text in _all([row.name, *row.terms]):
-            for part in text.split(TOGETHER):
-                for start in range(len(part) - 1):
-                    found[part[start : start + 2]].add(row.code)
+        examples = [normalise(text) for one in row.examples for text in (one.title, one.description)]
+        for text in [normalise(row.name), *_all(row.terms), *examples]:
+            for pair in pairs(text):
+                found[pair].add(row.code)
     return {pair: frozenset(codes) for pair, codes in found.items()}
+
+
+def pairs(text: str) -> set[str]:
+    """The pairs of neighbouring letters in a text; punctuation parts them."""
+    return {pair for start in range(len(text) - 1) if (pair := text[start : start + 2]).isalnum()}

@@ -21,7 +21,7 @@ Grade = Annotated[int, Field(ge=1, le=4, strict=True)]
 Unit = Literal["minutes", "hours", "days", "urgent_hours", "working_hours", "working_days"]
 Level = Literal["city", "county", "town"]
 TermText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^&]+(&[^&]+)*$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^&/]+([&/][^&/]+)*$")
 ]
 Passage = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+\.toml$")]  # beside the manifest, never elsewhere
@@ -94,7 +94,8 @@ class When(Strict):
 class TypeRow(Strict):
     """`duty` is the function responsible, default the domain; `also` lists types of other domains an example may
     rightly reach too; `class_` groups types in lists; `filing` 立案条件 says when it is filed, `closing` 结案条件 when
-    it is done. A term `河里&垃圾` asks for both parts, wherever they stand."""
+    it is done. A term `河里&垃圾` asks for both parts, wherever they stand,
+    `河里/江里&垃圾` for one of the first and the second."""
 
     code: Text
     name: Text

@@ -3,18 +3,22 @@
 Reads the words and attributes of one event; grade, department and limit come after it.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from citybrain.routing.catalogue import Catalogue, EventType, Rule
+from citybrain.routing.catalogue import Catalogue, EventType, Rule, pairs
 from citybrain.routing.condition import all_hold, shown
 from citybrain.routing.report import Filed
 from citybrain.routing.wording import normalise, stands_alone
 
+NEAR = 24  # letters within which the parts of one term stand; further apart they speak of different things
 TITLE_WEIGHT = 2  # a term in the title counts as if it were twice as long
 GUESSES = 3
+OFTEN = 20  # places of one part that are looked at
+
+Span = tuple[int, int]
 
 
 class Reading(NamedTuple):
@@ -51,6 +55,7 @@ def read(event: Filed, catalogue: Catalogue) -> Reading:
     title = normalise(event.title)
     text = f"{title}\n{normalise(event.description)}" if event.description else title
     found: dict[str, bool] = {}
+    spans: dict[str, list[Span]] = {}
     if not catalogue.longer:
         return Reading(text, found)
     end_of_title = len(title)
@@ -58,11 +63,23 @@ def read(event: Filed, catalogue: Catalogue) -> Reading:
         start = last + 1 - len(term)
         if (term[0] >= "\x80" and term[-1] >= "\x80") or stands_alone(text, start, last + 1):
             found[term] = found.get(term, False) or start < end_of_title
+            spans.setdefault(term, []).append((start, last + 1))
     for part in [part for part in found if part in catalogue.together]:
         for term, parts in catalogue.together[part]:
-            if parts <= found.keys():
+            if parts <= found.keys() and _stand_near(spans[part], [spans[one] for one in parts if one != part]):
                 found[term] = all(found[one] for one in parts)
     return Reading(text, found)
+
+
+def _stand_near(these: list[Span], others: list[list[Span]]) -> bool:
+    """Whether some place of the one part has each of the others near it, and not inside it or round it."""
+    return any(
+        all(any(_near(start, end, *other) for other in spans) for spans in others) for start, end in these[:OFTEN]
+    )
+
+
+def _near(start: int, end: int, other_start: int, other_end: int) -> bool:
+    return 0 <= other_start - end <= NEAR or 0 <= start - other_end <= NEAR
 
 
 def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, catalogue: Catalogue) -> Finding:
@@ -198,8 +215,10 @@ def _lost(finding: Finding, code: str, best: list[str]) -> str | None:
 
 
 def guess(text: str, catalogue: Catalogue) -> list[str]:
-    """The types that share most pairs of neighbouring characters with the words; none where nothing is shared."""
-    shared: Counter[str] = Counter()
-    for pair in {text[start : start + 2] for start in range(len(text) - 1)}:
-        shared.update(catalogue.types_of_pair.get(pair, ()))
+    """The types that share most pairs of neighbouring letters with the words, a pair that few types have counting
+    more; none where nothing is shared."""
+    shared: dict[str, float] = defaultdict(float)
+    for pair in sorted(pairs(text)):
+        for code in (codes := catalogue.types_of_pair.get(pair, frozenset())):
+            shared[code] += 1 / len(codes)
     return [code for code, _ in sorted(shared.items(), key=lambda item: (-item[1], item[0]))[:GUESSES]]
