@@ -62,7 +62,7 @@ class Catalogue:
         self.together = _together(terms)
         self.automaton = _automaton({part for term in terms for part in term.split(TOGETHER)})
         self.longer = _longer(terms, self.automaton)
-        self.types_of_pair = _types_of_pair(manifest)
+        self.types_of_hint = _types_of_hint(manifest)
 
 
 def _event_type(row: TypeRow, manifest: Manifest) -> EventType:
@@ -147,15 +147,16 @@ def _together(terms: set[str]) -> dict[str, tuple[tuple[str, frozenset[str]], ..
     return {part: tuple(rows) for part, rows in found.items()}
 
 
-def _types_of_pair(manifest: Manifest) -> dict[str, frozenset[str]]:
-    """Which types' names, terms or examples hold a pair of neighbouring characters: for guesses where no term is."""
+def _types_of_hint(manifest: Manifest) -> dict[str, frozenset[str]]:
+    """Which types' names, terms or examples hold a pair of neighbouring letters or have it as a part of a term: for
+    guesses where no whole term is found."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in manifest.type:
         examples = [normalise(text) for one in row.examples for text in (one.title, one.description)]
         for text in [normalise(row.name), *_all(row.terms), *examples]:
-            for pair in pairs(text):
-                found[pair].add(row.code)
-    return {pair: frozenset(codes) for pair, codes in found.items()}
+            for hint in pairs(text).union(text.split(TOGETHER)):
+                found[hint].add(row.code)
+    return {hint: frozenset(codes) for hint, codes in found.items()}
 
 
 def pairs(text: str) -> set[str]:

@@ -15,6 +15,7 @@ from citybrain.routing.wording import normalise, stands_alone
 
 NEAR = 24  # letters within which the parts of one term stand; further apart they speak of different things
 TITLE_WEIGHT = 2  # a term in the title counts as if it were twice as long
+CLEARLY_MORE = 1.5  # times the letters in terms that the next type has, where the longest ones are equally long
 GUESSES = 3
 OFTEN = 20  # places of one part that are looked at
 
@@ -47,8 +48,9 @@ class Score:
     terms: list[str] = field(default_factory=list)
     in_title: bool = False
 
-    def rank(self) -> tuple[int, int]:
-        return self.longest, self.total
+    def rivals(self, best: "Score") -> bool:
+        """Whether the best one is not clearly better: its longest term no longer, all its terms hardly more."""
+        return self.longest == best.longest and self.total * CLEARLY_MORE > best.total
 
 
 def read(event: Filed, catalogue: Catalogue) -> Reading:
@@ -95,7 +97,7 @@ def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, cat
     if reading.terms:
         _by_terms(finding, reading, catalogue)
     if finding.by == "none" and finding.triage is None:
-        finding.triage, finding.guesses = "no_type", guess(reading.text, catalogue)
+        finding.triage, finding.guesses = "no_type", guess(reading, catalogue)
     return finding
 
 
@@ -137,11 +139,12 @@ def _by_terms(finding: Finding, reading: Reading, catalogue: Catalogue) -> None:
     excluded = _excluded(reading, catalogue)
     scores, part_only = _scores(reading, catalogue, excluded)
     ranked = sorted(scores, key=lambda code: _order(scores[code], code))
-    best = [code for code in ranked if scores[code].rank() == scores[ranked[0]].rank()]
+    best = [code for code in ranked if scores[code].rivals(scores[ranked[0]])]
     if finding.by == "none" and len(best) == 1:
         finding.by, finding.type = "terms", catalogue.types[best[0]]
     elif finding.by == "none" and best:
-        finding.triage, finding.guesses = "ambiguous_type", ranked[:GUESSES]
+        likely = dict.fromkeys([*ranked, *guess(reading, catalogue)])
+        finding.triage, finding.guesses = "ambiguous_type", list(likely)[:GUESSES]
     for code in ranked:
         entry = _term_entry(code, scores[code])
         if reason := _lost(finding, code, best):
@@ -214,11 +217,11 @@ def _lost(finding: Finding, code: str, best: list[str]) -> str | None:
     return "tied" if finding.triage else None
 
 
-def guess(text: str, catalogue: Catalogue) -> list[str]:
-    """The types that share most pairs of neighbouring letters with the words, a pair that few types have counting
-    more; none where nothing is shared."""
+def guess(reading: Reading, catalogue: Catalogue) -> list[str]:
+    """The types that share most with the words: pairs of neighbouring letters and parts of terms, one that few types
+    have counting more; none where nothing is shared."""
     shared: dict[str, float] = defaultdict(float)
-    for pair in sorted(pairs(text)):
-        for code in (codes := catalogue.types_of_pair.get(pair, frozenset())):
-            shared[code] += 1 / len(codes)
+    for hint in sorted(pairs(reading.text) | reading.terms.keys()):
+        for code in (codes := catalogue.types_of_hint.get(hint, frozenset())):
+            shared[code] += len(hint) / len(codes)
     return [code for code, _ in sorted(shared.items(), key=lambda item: (-item[1], item[0]))[:GUESSES]]
