@@ -39,8 +39,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """`terms` are taken apart: each holds where all of its parts occur."""
+
     row: ConditionRow
-    terms: tuple[str, ...]
+    terms: tuple[tuple[str, ...], ...]
     without: tuple[str, ...]
     limit: Limit | None
 
@@ -67,7 +69,7 @@ class Catalogue:
 
 def _event_type(row: TypeRow, manifest: Manifest) -> EventType:
     conditions = tuple(
-        Condition(one, _all(one.terms), _all(one.without), _limit(one.limit) if one.limit else None)
+        Condition(one, _parts(one.terms), _all(one.without), _limit(one.limit) if one.limit else None)
         for one in manifest.condition
         if row.code in one.types
     )
@@ -81,6 +83,10 @@ def _limit(row: LimitRow) -> Limit:
 
 def _all(terms: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for term in terms for one in _spelt_out(term)))
+
+
+def _parts(terms: list[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(term.split(TOGETHER)) for term in _all(terms))
 
 
 def _spelt_out(term: str) -> Iterator[str]:
@@ -118,9 +124,10 @@ def _needs_presence(test: When) -> bool:
 
 
 def _automaton(terms: set[str]) -> Any:
+    """Finds every term in one pass: the term, its length, and whether it might be cut out of a longer Latin word."""
     automaton = ahocorasick.Automaton()
     for term in sorted(terms):
-        automaton.add_word(term, term)
+        automaton.add_word(term, (term, len(term), term[0] < "\x80" or term[-1] < "\x80"))
     if terms:
         automaton.make_automaton()
     return automaton
@@ -131,19 +138,20 @@ def _longer(terms: Iterable[str], automaton: Any) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {term: set() for term in terms}
     for longer in found:
         for part in longer.split(TOGETHER):
-            for _, held in automaton.iter(part):
+            for _, (held, _, _) in automaton.iter(part):
                 if held != longer and held in found:
                     found[held].add(longer)
     return {term: frozenset(longer) for term, longer in found.items()}
 
 
-def _together(terms: set[str]) -> dict[str, tuple[tuple[str, frozenset[str]], ...]]:
-    """The terms of several parts, under the part that the fewest of them have: `有人` stands in hundreds."""
+def _together(terms: set[str]) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """The terms of several parts and their other parts, under the part that the fewest have: `有人` is in hundreds."""
     several = {term: frozenset(term.split(TOGETHER)) for term in sorted(terms) if TOGETHER in term}
     common = Counter(part for parts in several.values() for part in parts)
-    found: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
     for term, parts in several.items():
-        found[min(sorted(parts), key=lambda part: common[part])].append((term, parts))
+        rarest = min(sorted(parts), key=lambda part: common[part])
+        found[rarest].append((term, tuple(sorted(parts - {rarest}))))
     return {part: tuple(rows) for part, rows in found.items()}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from citybrain.deadline import Limit
-from citybrain.routing.catalogue import TOGETHER, Catalogue, EventType
+from citybrain.routing.catalogue import Catalogue, Condition, EventType
 from citybrain.routing.condition import all_hold
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision
@@ -67,9 +67,7 @@ def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding, 
         raised[f"rule:{finding.rule.row.code}"] = finding.rule.row.grade
     limit, limit_from = kind.limit, f"type:{kind.code}"
     assist = dict.fromkeys(kind.row.assist)
-    held = [
-        one for one in kind.conditions if _condition_holds(one.row.when, one.terms, one.without, attributes, reading)
-    ]
+    held = [one for one in kind.conditions if _condition_holds(one, attributes, reading.text)]
     for condition in held:
         if condition.row.grade:
             raised[f"condition:{condition.row.code}"] = condition.row.grade
@@ -85,12 +83,14 @@ def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding, 
     return Terms(grade["value"], limit, tuple(assist), explanation)
 
 
-def _condition_holds(
-    when: Sequence[Any], terms: Sequence[str], without: Sequence[str], attributes: Facts, reading: Reading
-) -> bool:
-    if terms and not any(all(part in reading.text for part in term.split(TOGETHER)) for term in terms):
+def _condition_holds(condition: Condition, attributes: Facts, text: str) -> bool:
+    if condition.terms and not _one_occurs(condition.terms, text):
         return False
-    return not any(term in reading.text for term in without) and all_hold(when, attributes)
+    return not any(word in text for word in condition.without) and all_hold(condition.row.when, attributes)
+
+
+def _one_occurs(terms: Iterable[Sequence[str]], text: str) -> bool:
+    return any(first in text and all(part in text for part in rest) for first, *rest in terms)
 
 
 def _grade(posted: int | None, found: dict[str, int]) -> dict[str, Any]:

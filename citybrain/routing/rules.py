@@ -61,23 +61,33 @@ def read(event: Filed, catalogue: Catalogue) -> Reading:
     if not catalogue.longer:
         return Reading(text, found)
     end_of_title = len(title)
-    for last, term in catalogue.automaton.iter(text):
-        start = last + 1 - len(term)
-        if (term[0] >= "\x80" and term[-1] >= "\x80") or stands_alone(text, start, last + 1):
-            found[term] = found.get(term, False) or start < end_of_title
-            spans.setdefault(term, []).append((start, last + 1))
-    for part in [part for part in found if part in catalogue.together]:
-        for term, parts in catalogue.together[part]:
-            if parts <= found.keys() and _stand_near(spans[part], [spans[one] for one in parts if one != part]):
-                found[term] = all(found[one] for one in parts)
+    for last, (term, length, latin) in catalogue.automaton.iter(text):
+        start, end = last + 1 - length, last + 1
+        if latin and not stands_alone(text, start, end):
+            continue
+        if term in spans:
+            spans[term].append((start, end))
+        else:  # the first place is the one in the title, if any is
+            spans[term] = [(start, end)]
+            found[term] = start < end_of_title
+    for part in [part for part in spans if part in catalogue.together]:
+        for term, rest in catalogue.together[part]:
+            if rest[0] not in spans or not all(map(spans.__contains__, rest)):
+                continue
+            if _stand_near(spans[part], [spans[one] for one in rest]):
+                found[term] = found[part] and all(found[one] for one in rest)
     return Reading(text, found)
 
 
 def _stand_near(these: list[Span], others: list[list[Span]]) -> bool:
     """Whether some place of the one part has each of the others near it, and not inside it or round it."""
-    return any(
-        all(any(_near(start, end, *other) for other in spans) for spans in others) for start, end in these[:OFTEN]
-    )
+    for start, end in these[:OFTEN]:
+        for spans in others:
+            if not any(_near(start, end, *other) for other in spans[:OFTEN]):
+                break
+        else:
+            return True
+    return False
 
 
 def _near(start: int, end: int, other_start: int, other_end: int) -> bool:
