@@ -57,6 +57,7 @@ class Catalogue:
         self.types = {row.code: _event_type(row, manifest) for row in manifest.type}
         rows = sorted(manifest.rule, key=lambda row: row.priority)
         self.rules = [Rule(row, i, frozenset(_all(row.terms)), _all(row.without)) for i, row in enumerate(rows)]
+        self.alarms = [(f"alarm:{row.code}", row.grade, _parts(row.terms)) for row in manifest.alarm]
         self.types_of_term = _types_of_term(manifest)
         self.rules_of_term, self.rules_of_attribute, self.rules_always = _index_rules(self.rules)
         terms = {*self.types_of_term, *(term for rule in self.rules for term in rule.terms)}

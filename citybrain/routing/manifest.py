@@ -165,12 +165,22 @@ class ConditionRow(Strict):
         return self
 
 
+class AlarmRow(Strict):
+    """Words of danger: an event whose type is undecided waits at this grade at least when one of them occurs."""
+
+    code: Word
+    name: Text
+    terms: Annotated[list[TermText], Field(min_length=1)]
+    grade: Grade
+
+
 class Part(Strict):
     """A file that a manifest includes: more of its types, rules and conditions, so that no file is endless."""
 
     type: list[TypeRow] = []
     rule: list[RuleRow] = []
     condition: list[ConditionRow] = []
+    alarm: list[AlarmRow] = []
 
 
 class Manifest(Part):
@@ -201,6 +211,7 @@ def read_manifest(path: Path) -> tuple[Manifest | None, list[Mistake]]:
             "type": [row for _, part in parts for row in part.type],
             "rule": [row for _, part in parts for row in part.rule],
             "condition": [row for _, part in parts for row in part.condition],
+            "alarm": [row for _, part in parts for row in part.alarm],
         }
     )
     if not manifest.type:
@@ -221,6 +232,7 @@ def _cross_check(parts: Sequence[Found], manifest: Manifest) -> Iterator[Mistake
     codes = [row.code for row in manifest.type]
     yield from _doubles("type", [(file, row.code) for file, part in parts for row in part.type])
     yield from _doubles("rule", [(file, row.code) for file, part in parts for row in part.rule])
+    yield from _doubles("alarm", [(file, row.code) for file, part in parts for row in part.alarm])
     yield from _doubles("condition", [(file, row.code) for file, part in parts for row in part.condition])
     reachable = {rule.type for rule in manifest.rule}
     for file, part in parts:

@@ -60,7 +60,9 @@ def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding, 
     kind = finding.type
     posted = event.grade if event.grade is not None and 1 <= event.grade <= LOWEST_GRADE else None
     if kind is None:
-        grade = _grade(posted, {f"guess:{code}": int(catalogue.types[code].row.grade) for code in finding.guesses})
+        feared = {f"guess:{code}": int(catalogue.types[code].row.grade) for code in finding.guesses}
+        feared |= {code: grade for code, grade, terms in catalogue.alarms if _one_occurs(terms, reading.text)}
+        grade = _grade(posted, feared)
         return Terms(grade["value"], None, (), {"grade": grade})
     raised = {f"type:{kind.code}": int(kind.row.grade)}
     if finding.rule and finding.rule.row.grade:
