@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check lock clean help
+.PHONY: run test check phrases lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,6 +20,9 @@ check: $(VENV)/.dev ## lint, types, import directions, packs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/citybrain check
+
+phrases: $(VENV)/.dev ## how well the rules find the type of what people write
+	@$(BIN)/python tests/phrases.py
 
 lock:            ## pin every dependency with its hashes
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

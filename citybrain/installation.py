@@ -12,6 +12,7 @@ from citybrain.queue import Bells, Ringer
 from citybrain.routing.catalogue import EventType
 from citybrain.routing.context import Context
 from citybrain.routing.responsibility import Responsibility
+from citybrain.routing.search import TypeIndex
 from citybrain.store.database import Store
 from geo.locator import Locator
 
@@ -35,6 +36,10 @@ class Installation:
     @cached_property
     def responsibility(self) -> Responsibility:
         return Responsibility(self.city.departments.values())
+
+    @cached_property
+    def type_index(self) -> TypeIndex:
+        return TypeIndex(domain.catalogue for domain in self.domains.values())
 
     def context(self, domain: str) -> Context:
         return Context(self.domains[domain].catalogue, self.responsibility, to_datetime(self.clock()))

@@ -5,7 +5,12 @@ from typing import Any
 from fastapi import APIRouter
 
 from citybrain.access import Asker, Here
-from citybrain.listing import Word
+from citybrain.deadline import Limit as Deadline
+from citybrain.listing import Limit, Word
+from citybrain.routing.catalogue import EventType
+from citybrain.routing.manifest import LimitRow
+
+FOUND = 50  # types that a search answers
 
 routes = APIRouter(prefix="/api/v1", tags=["registers 目录"])
 
@@ -29,20 +34,29 @@ def domains(_key: Asker, here: Here) -> dict[str, Any]:
 
 
 @routes.get("/types")
-def types(_key: Asker, here: Here, domain: Word = None, q: Word = None) -> dict[str, Any]:
-    """The catalogue of event types, by domain and by a word of name or code."""
-    items = []
-    for code, known in here.domains.items():
-        if domain and code != domain:
-            continue
-        for kind in known.catalogue.types.values():
-            row = kind.row
-            if q and q.casefold() not in f"{row.code} {row.name} {row.name_en}".casefold():
-                continue
-            limit = {"amount": kind.limit.amount, "unit": kind.limit.unit, "clock": kind.limit.clock}
-            shown = {"code": row.code, "domain": code, "name": row.name, "name_en": row.name_en, "class": row.class_}
-            items.append(shown | {"grade": row.grade, "limit": limit, "duty": kind.duty, "level": row.level})
-    return {"items": items, "next": None}
+def types(_key: Asker, here: Here, domain: Word = None, q: Word = None, limit: Limit | None = None) -> dict[str, Any]:
+    """The catalogue of event types; with `q`, those found by Chinese words, pinyin or its initials, English or code,
+    the best first, 50 unless `limit` says another number."""
+    found = here.type_index.find(q or "", domain)
+    most = limit or (FOUND if q else len(found))
+    return {"items": [_type(code, kind) for code, kind in found[:most]], "next": None}
+
+
+def _type(domain: str, kind: EventType) -> dict[str, Any]:
+    row = kind.row
+    shown = {"code": row.code, "domain": domain, "name": row.name, "name_en": row.name_en, "class": row.class_}
+    shown |= {"standard": row.standard, "filing": row.filing, "closing": row.closing}
+    limits = [
+        {"filing": one.row.name, "closing": one.row.closing} | _limit(one.limit, one.row.limit)
+        for one in kind.conditions
+        if one.limit and one.row.limit
+    ]
+    limit = _limit(kind.limit, row.limit)
+    return shown | {"grade": row.grade, "limit": limit, "limits": limits, "duty": kind.duty, "level": row.level}
+
+
+def _limit(limit: Deadline, row: LimitRow) -> dict[str, Any]:
+    return {"amount": limit.amount, "unit": limit.unit, "clock": limit.clock, "example": row.example}
 
 
 @routes.get("/departments")

@@ -3,8 +3,10 @@
 Built once when the domain is loaded; the rules read it for every event.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import ahocorasick
@@ -14,6 +16,7 @@ from citybrain.routing.manifest import ConditionRow, LimitRow, Manifest, RuleRow
 from citybrain.routing.wording import normalise
 
 TOGETHER = "&"  # `河里&垃圾` is a term whose parts may stand apart, in any order
+OR = "/"  # `河里/江里&垃圾` is short for `河里&垃圾` and `江里&垃圾`
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """`terms` are taken apart: each holds where all of its parts occur."""
+
     row: ConditionRow
-    terms: tuple[str, ...]
+    terms: tuple[tuple[str, ...], ...]
     without: tuple[str, ...]
     limit: Limit | None
 
@@ -52,20 +57,20 @@ class Catalogue:
         self.types = {row.code: _event_type(row, manifest) for row in manifest.type}
         rows = sorted(manifest.rule, key=lambda row: row.priority)
         self.rules = [Rule(row, i, frozenset(_all(row.terms)), _all(row.without)) for i, row in enumerate(rows)]
+        self.alarms = [(f"alarm:{row.code}", row.grade, _parts(row.terms)) for row in manifest.alarm]
         self.types_of_term = _types_of_term(manifest)
         self.rules_of_term, self.rules_of_attribute, self.rules_always = _index_rules(self.rules)
         terms = {*self.types_of_term, *(term for rule in self.rules for term in rule.terms)}
         self.weights = {term: sum(map(len, term.split(TOGETHER))) for term in terms}
         self.together = _together(terms)
         self.automaton = _automaton({part for term in terms for part in term.split(TOGETHER)})
-        # A term that only occurs as part of a longer one that also matched says nothing of its own.
-        self.longer = {term: frozenset(other for other in terms if term in other and term != other) for term in terms}
-        self.types_of_pair = _types_of_pair(manifest)
+        self.longer = _longer(terms, self.automaton)
+        self.types_of_hint = _types_of_hint(manifest)
 
 
 def _event_type(row: TypeRow, manifest: Manifest) -> EventType:
     conditions = tuple(
-        Condition(one, _all(one.terms), _all(one.without), _limit(one.limit) if one.limit else None)
+        Condition(one, _parts(one.terms), _all(one.without), _limit(one.limit) if one.limit else None)
         for one in manifest.condition
         if row.code in one.types
     )
@@ -78,7 +83,16 @@ def _limit(row: LimitRow) -> Limit:
 
 
 def _all(terms: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(TOGETHER.join(map(normalise, term.split(TOGETHER))) for term in terms))
+    return tuple(dict.fromkeys(one for term in terms for one in _spelt_out(term)))
+
+
+def _parts(terms: list[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(term.split(TOGETHER)) for term in _all(terms))
+
+
+def _spelt_out(term: str) -> Iterator[str]:
+    parts = (map(normalise, part.split(OR)) for part in term.split(TOGETHER))
+    return (TOGETHER.join(one) for one in product(*parts) if len(set(one)) == len(one))
 
 
 def _types_of_term(manifest: Manifest) -> dict[str, tuple[str, ...]]:
@@ -111,30 +125,49 @@ def _needs_presence(test: When) -> bool:
 
 
 def _automaton(terms: set[str]) -> Any:
+    """Finds every term in one pass: the term, its length, and whether it might be cut out of a longer Latin word."""
     automaton = ahocorasick.Automaton()
     for term in sorted(terms):
-        automaton.add_word(term, term)
+        automaton.add_word(term, (term, len(term), term[0] < "\x80" or term[-1] < "\x80"))
     if terms:
         automaton.make_automaton()
     return automaton
 
 
-def _together(terms: set[str]) -> dict[str, tuple[tuple[str, frozenset[str]], ...]]:
-    """The terms of several parts, under one part of theirs."""
-    found: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
-    for term in sorted(terms):
-        parts = term.split(TOGETHER)
-        if len(parts) > 1:
-            found[parts[0]].append((term, frozenset(parts)))
+def _longer(terms: Iterable[str], automaton: Any) -> dict[str, frozenset[str]]:
+    """The longer terms that hold a term: found only as part of one that also matched, it says nothing of its own."""
+    found: dict[str, set[str]] = {term: set() for term in terms}
+    for longer in found:
+        for part in longer.split(TOGETHER):
+            for _, (held, _, _) in automaton.iter(part):
+                if held != longer and held in found:
+                    found[held].add(longer)
+    return {term: frozenset(longer) for term, longer in found.items()}
+
+
+def _together(terms: set[str]) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """The terms of several parts and their other parts, under the part that the fewest have: `有人` is in hundreds."""
+    several = {term: frozenset(term.split(TOGETHER)) for term in sorted(terms) if TOGETHER in term}
+    common = Counter(part for parts in several.values() for part in parts)
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+    for term, parts in several.items():
+        rarest = min(sorted(parts), key=lambda part: common[part])
+        found[rarest].append((term, tuple(sorted(parts - {rarest}))))
     return {part: tuple(rows) for part, rows in found.items()}
 
 
-def _types_of_pair(manifest: Manifest) -> dict[str, frozenset[str]]:
-    """Which types' names or terms hold a pair of neighbouring characters: for guesses where nothing matched."""
+def _types_of_hint(manifest: Manifest) -> dict[str, frozenset[str]]:
+    """Which types' names, terms or examples hold a pair of neighbouring letters or have it as a part of a term: for
+    guesses where no whole term is found."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in manifest.type:
-        for text in _all([row.name, *row.terms]):
-            for part in text.split(TOGETHER):
-                for start in range(len(part) - 1):
-                    found[part[start : start + 2]].add(row.code)
-    return {pair: frozenset(codes) for pair, codes in found.items()}
+        examples = [normalise(text) for one in row.examples for text in (one.title, one.description)]
+        for text in [normalise(row.name), *_all(row.terms), *examples]:
+            for hint in pairs(text).union(text.split(TOGETHER)):
+                found[hint].add(row.code)
+    return {hint: frozenset(codes) for hint, codes in found.items()}
+
+
+def pairs(text: str) -> set[str]:
+    """The pairs of neighbouring letters in a text; punctuation parts them."""
+    return {pair for start in range(len(text) - 1) if (pair := text[start : start + 2]).isalnum()}

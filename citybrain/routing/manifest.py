@@ -1,13 +1,14 @@
-"""What a `domain.toml` may say: event types, the rules that find them and the conditions that sharpen them.
+"""What a `domain.toml` and the files it includes may say: event types, the rules that find them and the conditions
+that sharpen them.
 
-The file is read before anything is routed; what is wrong with it is reported all at once.
+They are read before anything is routed; what is wrong with them is reported all at once, each mistake with its file.
 """
 
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
@@ -20,8 +21,10 @@ Grade = Annotated[int, Field(ge=1, le=4, strict=True)]
 Unit = Literal["minutes", "hours", "days", "urgent_hours", "working_hours", "working_days"]
 Level = Literal["city", "county", "town"]
 TermText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^&]+(&[^&]+)*$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^&/]+([&/][^&/]+)*$")
 ]
+Passage = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+\.toml$")]  # beside the manifest, never elsewhere
 Operator = Literal["==", "!=", ">", ">=", "<", "<=", "in", "exists"]
 NATIONAL_CODE = re.compile(r"^[cm]\d{5}$")
 
@@ -38,8 +41,11 @@ class DomainHead(Strict):
 
 
 class LimitRow(Strict):
+    """`example` marks a figure that no city gave: a default of the class, to be replaced by one's own."""
+
     amount: Annotated[float, Field(gt=0, le=3650)]
     unit: Unit
+    example: bool = False
 
 
 class MergeRow(Strict):
@@ -87,7 +93,9 @@ class When(Strict):
 
 class TypeRow(Strict):
     """`duty` is the function responsible, default the domain; `also` lists types of other domains an example may
-    rightly reach too; `class_` groups types in lists. A term `河里&垃圾` asks for both parts, wherever they stand."""
+    rightly reach too; `class_` groups types in lists; `filing` 立案条件 says when it is filed, `closing` 结案条件 when
+    it is done. A term `河里&垃圾` asks for both parts, wherever they stand,
+    `河里/江里&垃圾` for one of the first and the second."""
 
     code: Text
     name: Text
@@ -97,6 +105,8 @@ class TypeRow(Strict):
     terms: list[TermText] = []
     without: list[Text] = []
     grade: Grade
+    filing: Passage = ""
+    closing: Passage = ""
     limit: LimitRow
     duty: Word | None = None
     level: Level
@@ -132,10 +142,12 @@ class RuleRow(Strict):
 
 
 class ConditionRow(Strict):
-    """Sharpens a type already found: the first condition that holds sets the limit; any may raise the grade."""
+    """Sharpens a type already found: the first condition that holds sets the limit; any may raise the grade.
+    `name` is the condition for filing 立案条件 in words, `closing` what closes it."""
 
     code: Word
     name: Text
+    closing: Passage = ""
     types: Annotated[list[Text], Field(min_length=1)]
     terms: list[TermText] = []
     without: list[Text] = []
@@ -153,47 +165,99 @@ class ConditionRow(Strict):
         return self
 
 
-class Manifest(Strict):
-    domain: DomainHead
-    settings: dict[str, float | int | str | list[float | int | str]] = {}
-    type: Annotated[list[TypeRow], Field(min_length=1)]
+class AlarmRow(Strict):
+    """Words of danger: an event whose type is undecided waits at this grade at least when one of them occurs."""
+
+    code: Word
+    name: Text
+    terms: Annotated[list[TermText], Field(min_length=1)]
+    grade: Grade
+
+
+class Part(Strict):
+    """A file that a manifest includes: more of its types, rules and conditions, so that no file is endless."""
+
+    type: list[TypeRow] = []
     rule: list[RuleRow] = []
     condition: list[ConditionRow] = []
+    alarm: list[AlarmRow] = []
+
+
+class Manifest(Part):
+    include: list[FileName] = []
+    domain: DomainHead
+    settings: dict[str, float | int | str | list[float | int | str]] = {}
+
+
+Found = tuple[str, Part]  # a file and what it holds
+Model = TypeVar("Model", bound=Strict)
 
 
 def read_manifest(path: Path) -> tuple[Manifest | None, list[Mistake]]:
+    """The manifest with everything that its files include, rows in the order of the files, its own first."""
+    head, mistakes = _read(path, Manifest)
+    if head is None:
+        return None, mistakes
+    parts: list[Found] = [(str(path), head)]
+    for name in head.include:
+        part, found = _read(path.parent / name, Part)
+        mistakes += found
+        if part is not None:
+            parts.append((str(path.parent / name), part))
+    if mistakes:
+        return None, mistakes
+    manifest = head.model_copy(
+        update={
+            "type": [row for _, part in parts for row in part.type],
+            "rule": [row for _, part in parts for row in part.rule],
+            "condition": [row for _, part in parts for row in part.condition],
+            "alarm": [row for _, part in parts for row in part.alarm],
+        }
+    )
+    if not manifest.type:
+        return None, [Mistake(str(path), "type", "at least 1 item, here or in a file that `include` names")]
+    return manifest, list(_cross_check(parts, manifest))
+
+
+def _read(path: Path, model: type[Model]) -> tuple[Model | None, list[Mistake]]:
     try:
-        manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))), []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return None, [Mistake(str(path), "the file", f"a readable UTF-8 TOML file ({error})")]
     except ValidationError as error:
-        return None, from_validation(str(path), error, Manifest)
-    return manifest, list(_cross_check(str(path), manifest))
+        return None, from_validation(str(path), error, model)
 
 
-def _cross_check(file: str, manifest: Manifest) -> Iterator[Mistake]:
+def _cross_check(parts: Sequence[Found], manifest: Manifest) -> Iterator[Mistake]:
     codes = [row.code for row in manifest.type]
-    yield from _doubles(file, "type", codes)
-    yield from _doubles(file, "rule", [row.code for row in manifest.rule])
-    yield from _doubles(file, "condition", [row.code for row in manifest.condition])
-    prefix = manifest.domain.code + "."
-    for row in manifest.type:
-        if not (NATIONAL_CODE.match(row.code) or re.fullmatch(re.escape(prefix) + "[a-z][a-z0-9_]*", row.code)):
-            yield Mistake(file, f"type {row.code}", f"a code of the form {prefix}word, or c or m and 5 digits")
-    named: list[tuple[str, str]] = [(f"rule {rule.code}", rule.type) for rule in manifest.rule]
-    named += [(f"condition {row.code}", code) for row in manifest.condition for code in row.types]
-    for item, code in named:
-        if code not in codes:
-            yield Mistake(file, item, f"a type of this file, found {code}{did_you_mean(code, codes)}")
+    yield from _doubles("type", [(file, row.code) for file, part in parts for row in part.type])
+    yield from _doubles("rule", [(file, row.code) for file, part in parts for row in part.rule])
+    yield from _doubles("alarm", [(file, row.code) for file, part in parts for row in part.alarm])
+    yield from _doubles("condition", [(file, row.code) for file, part in parts for row in part.condition])
     reachable = {rule.type for rule in manifest.rule}
-    for row in manifest.type:
-        if not row.terms and row.code not in reachable:
-            yield Mistake(file, f"type {row.code}", "`terms`, or a rule that names it, else nothing finds it")
+    for file, part in parts:
+        for row in part.type:
+            yield from _check_type(file, row, manifest.domain.code + ".", reachable)
+        named = [(f"rule {rule.code}", rule.type) for rule in part.rule]
+        named += [(f"condition {row.code}", code) for row in part.condition for code in row.types]
+        for item, code in named:
+            if code not in codes:
+                yield Mistake(file, item, f"a type of this domain, found {code}{did_you_mean(code, codes)}")
 
 
-def _doubles(file: str, kind: str, codes: Sequence[str]) -> Iterator[Mistake]:
-    for code in sorted({code for code in codes if codes.count(code) > 1}):
-        yield Mistake(file, f"{kind} {code}", "each code only once")
+def _check_type(file: str, row: TypeRow, prefix: str, reachable: set[str]) -> Iterator[Mistake]:
+    if not (NATIONAL_CODE.match(row.code) or re.fullmatch(re.escape(prefix) + "[a-z][a-z0-9_]*", row.code)):
+        yield Mistake(file, f"type {row.code}", f"a code of the form {prefix}word, or c or m and 5 digits")
+    if not row.terms and row.code not in reachable:
+        yield Mistake(file, f"type {row.code}", "`terms`, or a rule that names it, else nothing finds it")
+
+
+def _doubles(kind: str, found: Sequence[tuple[str, str]]) -> Iterator[Mistake]:
+    first: dict[str, str] = {}
+    for file, code in found:
+        if code in first:
+            yield Mistake(file, f"{kind} {code}", f"each code only once, {first[code]} has it too")
+        first.setdefault(code, file)
 
 
 def is_number(value: object) -> bool:

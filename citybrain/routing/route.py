@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from citybrain.deadline import Limit
-from citybrain.routing.catalogue import TOGETHER, EventType
+from citybrain.routing.catalogue import Catalogue, Condition, EventType
 from citybrain.routing.condition import all_hold
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision
@@ -38,7 +38,7 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
     attributes = {**event.attributes, **facts} if facts else event.attributes
     reading = read(event, context.catalogue)
     finding = find_type(event, attributes, reading, context.catalogue)
-    terms = _terms(event, attributes, reading, finding)
+    terms = _terms(event, attributes, reading, finding, context.catalogue)
     assignment = _assign(event, finding, terms.assist, context)
     reasons = _triage(event, finding, assignment)
     key, minutes = _merge(event, attributes, finding.type)
@@ -56,26 +56,27 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
     )
 
 
-def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding) -> Terms:
+def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding, catalogue: Catalogue) -> Terms:
     kind = finding.type
     posted = event.grade if event.grade is not None and 1 <= event.grade <= LOWEST_GRADE else None
     if kind is None:
-        return Terms(posted or LOWEST_GRADE, None, (), {"grade": _grade(posted, None, {})})
+        feared = {f"guess:{code}": int(catalogue.types[code].row.grade) for code in finding.guesses}
+        feared |= {code: grade for code, grade, terms in catalogue.alarms if _one_occurs(terms, reading.text)}
+        grade = _grade(posted, feared)
+        return Terms(grade["value"], None, (), {"grade": grade})
     raised = {f"type:{kind.code}": int(kind.row.grade)}
     if finding.rule and finding.rule.row.grade:
         raised[f"rule:{finding.rule.row.code}"] = finding.rule.row.grade
     limit, limit_from = kind.limit, f"type:{kind.code}"
     assist = dict.fromkeys(kind.row.assist)
-    held = [
-        one for one in kind.conditions if _condition_holds(one.row.when, one.terms, one.without, attributes, reading)
-    ]
+    held = [one for one in kind.conditions if _condition_holds(one, attributes, reading.text)]
     for condition in held:
         if condition.row.grade:
             raised[f"condition:{condition.row.code}"] = condition.row.grade
         if condition.limit and limit_from.startswith("type:"):
             limit, limit_from = condition.limit, f"condition:{condition.row.code}"
         assist |= dict.fromkeys(condition.row.assist)
-    grade = _grade(posted, kind, raised)
+    grade = _grade(posted, raised)
     explanation = {
         "grade": grade,
         "limit": {"amount": limit.amount, "unit": limit.unit, "from": limit_from},
@@ -84,22 +85,24 @@ def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding) 
     return Terms(grade["value"], limit, tuple(assist), explanation)
 
 
-def _condition_holds(
-    when: Sequence[Any], terms: Sequence[str], without: Sequence[str], attributes: Facts, reading: Reading
-) -> bool:
-    if terms and not any(all(part in reading.text for part in term.split(TOGETHER)) for term in terms):
+def _condition_holds(condition: Condition, attributes: Facts, text: str) -> bool:
+    if condition.terms and not _one_occurs(condition.terms, text):
         return False
-    return not any(term in reading.text for term in without) and all_hold(when, attributes)
+    return not any(word in text for word in condition.without) and all_hold(condition.row.when, attributes)
 
 
-def _grade(posted: int | None, kind: EventType | None, found: dict[str, int]) -> dict[str, Any]:
-    """The gravest of what type, rule, conditions and poster say: nobody can lower what another raised."""
-    if kind is None:
-        return {"value": posted or LOWEST_GRADE, "from": "posted" if posted else "none", "posted": posted}
-    source = min(found, key=lambda name: found[name])
-    if posted is not None and posted < found[source]:
+def _one_occurs(terms: Iterable[Sequence[str]], text: str) -> bool:
+    return any(first in text and all(part in text for part in rest) for first, *rest in terms)
+
+
+def _grade(posted: int | None, found: dict[str, int]) -> dict[str, Any]:
+    """The gravest of what type, rule, conditions and poster say: nobody can lower what another raised. Where the
+    type is undecided, what it may be says it: a fire must not wait at the lowest grade for somebody to read it."""
+    source = min(found, key=lambda name: found[name], default="none")
+    gravest = found.get(source, LOWEST_GRADE)
+    if posted is not None and (posted < gravest or not found):
         return {"value": posted, "from": "posted", "posted": posted, "rules": found}
-    return {"value": found[source], "from": source, "posted": posted, "rules": found}
+    return {"value": gravest, "from": source, "posted": posted, "rules": found}
 
 
 def _assign(event: Filed, finding: Finding, assist: Sequence[str], context: Context) -> Assignment | None:

@@ -3,18 +3,23 @@
 Reads the words and attributes of one event; grade, department and limit come after it.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from citybrain.routing.catalogue import Catalogue, EventType, Rule
+from citybrain.routing.catalogue import Catalogue, EventType, Rule, pairs
 from citybrain.routing.condition import all_hold, shown
 from citybrain.routing.report import Filed
 from citybrain.routing.wording import normalise, stands_alone
 
+NEAR = 24  # letters within which the parts of one term stand; further apart they speak of different things
 TITLE_WEIGHT = 2  # a term in the title counts as if it were twice as long
+CLEARLY_MORE = 1.5  # times the letters in terms that the next type has, where the longest ones are equally long
 GUESSES = 3
+OFTEN = 20  # places of one part that are looked at
+
+Span = tuple[int, int]
 
 
 class Reading(NamedTuple):
@@ -43,26 +48,50 @@ class Score:
     terms: list[str] = field(default_factory=list)
     in_title: bool = False
 
-    def rank(self) -> tuple[int, int]:
-        return self.longest, self.total
+    def rivals(self, best: "Score") -> bool:
+        """Whether the best one is not clearly better: its longest term no longer, all its terms hardly more."""
+        return self.longest == best.longest and self.total * CLEARLY_MORE > best.total
 
 
 def read(event: Filed, catalogue: Catalogue) -> Reading:
     title = normalise(event.title)
     text = f"{title}\n{normalise(event.description)}" if event.description else title
     found: dict[str, bool] = {}
+    spans: dict[str, list[Span]] = {}
     if not catalogue.longer:
         return Reading(text, found)
     end_of_title = len(title)
-    for last, term in catalogue.automaton.iter(text):
-        start = last + 1 - len(term)
-        if (term[0] >= "\x80" and term[-1] >= "\x80") or stands_alone(text, start, last + 1):
-            found[term] = found.get(term, False) or start < end_of_title
-    for part in [part for part in found if part in catalogue.together]:
-        for term, parts in catalogue.together[part]:
-            if parts <= found.keys():
-                found[term] = all(found[one] for one in parts)
+    for last, (term, length, latin) in catalogue.automaton.iter(text):
+        start, end = last + 1 - length, last + 1
+        if latin and not stands_alone(text, start, end):
+            continue
+        if term in spans:
+            spans[term].append((start, end))
+        else:  # the first place is the one in the title, if any is
+            spans[term] = [(start, end)]
+            found[term] = start < end_of_title
+    for part in [part for part in spans if part in catalogue.together]:
+        for term, rest in catalogue.together[part]:
+            if rest[0] not in spans or not all(map(spans.__contains__, rest)):
+                continue
+            if _stand_near(spans[part], [spans[one] for one in rest]):
+                found[term] = found[part] and all(found[one] for one in rest)
     return Reading(text, found)
+
+
+def _stand_near(these: list[Span], others: list[list[Span]]) -> bool:
+    """Whether some place of the one part has each of the others near it, and not inside it or round it."""
+    for start, end in these[:OFTEN]:
+        for spans in others:
+            if not any(_near(start, end, *other) for other in spans[:OFTEN]):
+                break
+        else:
+            return True
+    return False
+
+
+def _near(start: int, end: int, other_start: int, other_end: int) -> bool:
+    return 0 <= other_start - end <= NEAR or 0 <= start - other_end <= NEAR
 
 
 def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, catalogue: Catalogue) -> Finding:
@@ -78,7 +107,7 @@ def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, cat
     if reading.terms:
         _by_terms(finding, reading, catalogue)
     if finding.by == "none" and finding.triage is None:
-        finding.triage, finding.guesses = "no_type", guess(reading.text, catalogue)
+        finding.triage, finding.guesses = "no_type", guess(reading, catalogue)
     return finding
 
 
@@ -120,11 +149,12 @@ def _by_terms(finding: Finding, reading: Reading, catalogue: Catalogue) -> None:
     excluded = _excluded(reading, catalogue)
     scores, part_only = _scores(reading, catalogue, excluded)
     ranked = sorted(scores, key=lambda code: _order(scores[code], code))
-    best = [code for code in ranked if scores[code].rank() == scores[ranked[0]].rank()]
+    best = [code for code in ranked if scores[code].rivals(scores[ranked[0]])]
     if finding.by == "none" and len(best) == 1:
         finding.by, finding.type = "terms", catalogue.types[best[0]]
     elif finding.by == "none" and best:
-        finding.triage, finding.guesses = "ambiguous_type", ranked[:GUESSES]
+        likely = dict.fromkeys([*ranked, *guess(reading, catalogue)])
+        finding.triage, finding.guesses = "ambiguous_type", list(likely)[:GUESSES]
     for code in ranked:
         entry = _term_entry(code, scores[code])
         if reason := _lost(finding, code, best):
@@ -197,9 +227,11 @@ def _lost(finding: Finding, code: str, best: list[str]) -> str | None:
     return "tied" if finding.triage else None
 
 
-def guess(text: str, catalogue: Catalogue) -> list[str]:
-    """The types that share most pairs of neighbouring characters with the words; none where nothing is shared."""
-    shared: Counter[str] = Counter()
-    for pair in {text[start : start + 2] for start in range(len(text) - 1)}:
-        shared.update(catalogue.types_of_pair.get(pair, ()))
+def guess(reading: Reading, catalogue: Catalogue) -> list[str]:
+    """The types that share most with the words: pairs of neighbouring letters and parts of terms, one that few types
+    have counting more; none where nothing is shared."""
+    shared: dict[str, float] = defaultdict(float)
+    for hint in sorted(pairs(reading.text) | reading.terms.keys()):
+        for code in (codes := catalogue.types_of_hint.get(hint, frozenset())):
+            shared[code] += len(hint) / len(codes)
     return [code for code, _ in sorted(shared.items(), key=lambda item: (-item[1], item[0]))[:GUESSES]]

@@ -1,6 +1,7 @@
 """Facts about domain folders: what a manifest may say, how mistakes are told, how folders are found."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,46 @@ def test_every_built_in_domain_has_twenty_types_with_both_names(code: str) -> No
 
 def test_grid_types_carry_the_national_letter_and_digits_only() -> None:
     assert all(code[0] in "cm" and len(code) == 6 and code[1:].isdigit() for code in DOMAINS["grid"].catalogue.types)
+
+
+def test_the_grid_has_all_403_national_codes_with_filing_closing_and_limit() -> None:
+    rows = DOMAINS["grid"].manifest.type
+    counted = Counter(row.code[0] for row in rows)
+    assert counted == {"c": 153, "m": 250}
+    assert all(row.filing and row.closing and row.class_ and row.standard for row in rows)
+    assert sum(not row.limit.example for row in rows) >= 200  # one example city's; the others are class defaults
+
+
+def test_emergency_has_the_four_classes_and_every_fire_water_and_environment_type_a_class() -> None:
+    four = {"自然灾害", "事故灾难", "公共卫生", "社会安全"}
+    assert {row.class_ for row in DOMAINS["emergency"].manifest.type} == four | {"演练测试"}
+    assert all(row.class_ for code in ("fire", "water", "environment") for row in DOMAINS[code].manifest.type)
+
+
+def test_a_manifest_includes_files_and_names_the_file_of_a_mistake(tmp_path: Path) -> None:
+    more = METRO[METRO.index("[[type]]") :].replace("door_jammed", "escalator").replace("屏蔽门", "扶梯")
+    path = tmp_path / MANIFEST
+    path.write_text('include = ["more.toml"]\n' + METRO, encoding="utf-8")
+    assert "more.toml: the file: a readable" in str(read_manifest(path)[1][0])
+    (tmp_path / "more.toml").write_text(more, encoding="utf-8")
+    manifest, mistakes = read_manifest(path)
+    assert manifest is not None
+    assert ([row.code for row in manifest.type], mistakes) == (["metro.door_jammed", "metro.escalator"], [])
+    (tmp_path / "more.toml").write_text(more.replace("escalator", "door_jammed"), encoding="utf-8")
+    assert [(Path(one.file).name, one.item) for one in read_manifest(path)[1]] == [
+        ("more.toml", "type metro.door_jammed")
+    ]
+
+
+@pytest.mark.parametrize("name", ["../grid/matters.toml", "/etc/passwd", "sub/more.toml"])
+def test_only_files_beside_the_manifest_are_included(tmp_path: Path, name: str) -> None:
+    assert "include[1]" in mistakes_in(tmp_path, f'include = ["{name}"]\n' + METRO)[0]
+
+
+def test_alternatives_in_a_term_stand_for_each_of_them(tmp_path: Path) -> None:
+    path = folder(tmp_path, METRO.replace('["屏蔽门"]', '["屏蔽门/站台门&坏/关不上"]'))
+    found = load_domains({"CITYBRAIN_DOMAINS": str(path)})["metro"].catalogue.types_of_term
+    assert set(found) == {"屏蔽门&坏", "屏蔽门&关不上", "站台门&坏", "站台门&关不上"}
 
 
 def test_every_example_reaches_its_own_type_and_no_other_domain() -> None:

@@ -193,3 +193,8 @@ def test_one_cover_has_several_limits_by_condition(title: str, amount: float, un
     limit = decide("grid", title).limit
     assert limit is not None
     assert (limit.amount, limit.unit) == (amount, unit)
+
+
+@pytest.mark.parametrize("title", ["三楼好像失火了", "屋里有股煤气的味道", "有人困在里面", "山洪"])
+def test_danger_told_to_the_grid_waits_for_a_person_at_no_low_grade(title: str) -> None:
+    assert outcome(decide("grid", title)) == (None, 2)

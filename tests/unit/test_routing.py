@@ -21,6 +21,7 @@ from citybrain.routing.manifest import read_manifest
 from citybrain.routing.report import Filed
 from citybrain.routing.responsibility import Responsibility
 from citybrain.routing.route import route
+from citybrain.routing.rules import Score
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 PLACE = {"county": "A", "town": "A1", "village": None, "cell": None}
@@ -190,7 +191,41 @@ def test_an_excluding_term_excludes_and_no_longer_hides_others(park: Catalogue) 
 def test_a_tie_goes_to_triage_with_the_candidates(park: Catalogue) -> None:
     decided = decide(park, event("座椅和湖水"))[0]
     assert (decided.triage, decided.type, decided.lead) == ("ambiguous_type", None, None)
-    assert decided.explanation["type"]["guesses"] == ["park.bench", "park.lake"]
+    assert decided.explanation["type"]["guesses"] == ["park.bench", "park.lake", "park.bench_missing"]
+
+
+def test_a_win_by_hardly_more_letters_is_a_tie() -> None:
+    best = Score(longest=8, total=12)
+    assert Score(longest=8, total=9).rivals(best)
+    assert not Score(longest=8, total=8).rivals(best)
+    assert not Score(longest=6, total=12).rivals(best)
+
+
+def test_parts_of_a_term_that_stand_far_apart_speak_of_different_things(park: Catalogue) -> None:
+    assert decide(park, event("椅子" + "很好看，" * 5 + "坏了"))[0].type == "park.bench"
+    assert decide(park, event("椅子" + "很好看，" * 9 + "坏了"))[0].triage == "no_type"
+
+
+def test_undecided_events_take_the_gravest_grade_of_their_guesses(park: Catalogue) -> None:
+    tied = decide(park, event("座椅和湖水"))[0]
+    assert (tied.type, tied.grade) == (None, 3)
+    assert tied.explanation["grade"]["rules"] == {
+        "guess:park.bench": 4,
+        "guess:park.lake": 3,
+        "guess:park.bench_missing": 3,
+    }
+    assert decide(park, event("座椅和湖水", grade=1))[0].grade == 1
+    assert decide(park, event("天气不错"))[0].grade == 4
+
+
+@pytest.mark.parametrize(
+    ("domain", "text"),
+    [("fire", "火好像在那边"), ("fire", "人困住了"), ("fire", "煤气"), ("water", "大水"), ("emergency", "被埋了")],
+)
+def test_a_grave_report_that_no_rule_decides_waits_at_no_low_grade(domain: str, text: str) -> None:
+    one = DOMAINS[domain]
+    decided = one.decide([event(text, domain=domain)], Context(one.catalogue, Responsibility((OFFICE,)), NOW))[0]
+    assert decided.grade <= 2
 
 
 def test_what_nothing_matches_goes_to_triage_with_guesses_at_most_three(park: Catalogue) -> None:
