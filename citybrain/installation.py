@@ -1,7 +1,7 @@
 """What every process of one installation shares: its configuration, city, domains, store and time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from citybrain.city import City, load_city
@@ -27,6 +27,7 @@ class Installation:
     ringer: Ringer
     broker_url: str = ""
     clock: Clock = now_ms
+    opened_at: int = field(default_factory=now_ms)
 
     @cached_property
     def locator(self) -> Locator:

@@ -110,6 +110,7 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
 class Packs:
     city: City
     domains: Mapping[str, Domain]
+    opened_at: int
     clock: Clock = now_ms
 
 
@@ -118,7 +119,7 @@ def _recomputed(tx: Connection, config: Config) -> Iterator[tuple[str, list[str]
     city, _ = check_city(config.city)
     if city is not None:
         domains = {code: domain for code, domain in check_domains()[0].items() if code not in city.file.domains.off}
-        broken = differing(tx, Packs(city, domains), date.min, date.max)
+        broken = differing(tx, Packs(city, domains, now_ms()), date.min, date.max)
         yield "every snapshot of coverage is what the record gives", broken
 
 

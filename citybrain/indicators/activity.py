@@ -28,6 +28,8 @@ class Observed(Protocol):
     def domains(self) -> Mapping[str, Any]: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def opened_at(self) -> int: ...
 
 
 def note_changes(tx: Connection, here: Observed) -> None:
@@ -64,18 +66,19 @@ def _note_registry(tx: Connection, city: City, now: int) -> None:
 
 
 def active_since_until(tx: Connection, here: Observed) -> dict[str, list[tuple[int, int]]]:
-    """For each domain the spans in which it was at work. One that is gone but not noted yet ends now."""
+    """For each domain the spans in which it was at work. What is not noted yet changed when this process started."""
     rows = tx.execute(select(domain_activity).order_by(domain_activity.c.from_at)).all()
     if not rows:
         return {code: [(0, FOREVER)] for code in here.domains}
+    changed = min(here.opened_at, here.clock())
     found: dict[str, list[tuple[int, int]]] = {}
     for row in rows:
-        open_end = FOREVER if row.domain in here.domains else here.clock()
+        open_end = FOREVER if row.domain in here.domains else changed
         found.setdefault(row.domain, []).append((row.from_at, row.until_at if row.until_at is not None else open_end))
     for code in here.domains:
         spans = found.setdefault(code, [])
         if not any(end == FOREVER for _, end in spans):
-            spans.append((here.clock(), FOREVER))  # newly there, not noted yet
+            spans.append((changed, FOREVER))
     return found
 
 
