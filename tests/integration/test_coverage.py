@@ -130,6 +130,19 @@ def test_a_village_also_needs_a_worker_who_verified(office: Office) -> None:
     assert water["evidence"]["verification"]["by"] == "worker"
 
 
+def test_a_verification_leaves_the_window_like_the_rest(office: Office) -> None:
+    """Verified on 1 December, worked once more on the 15th: the village falls first."""
+    case = office.record.whole("water", moment("2026-12-01"), **HERE)
+    office.record.delivered(case, moment("2026-12-15"))
+    office.record.completed(case, moment("2026-12-15"))
+    office.record.write()
+    office.desk.now = moment("2027-01-20")
+    for level, division, last in (("town", TOWN, "2027-01-13"), ("village", VILLAGE, "2026-12-30")):
+        asked = {"level": level, "division": division, "from": "2026-12-25", "to": "2027-01-20"}
+        items = office.get("/indicators/coverage/history", **asked)["items"]
+        assert max(item["day"] for item in items if earned(item)) == last
+
+
 def test_the_six_industries_without_a_domain_are_zeros_that_say_so(office: Office) -> None:
     answer = office.coverage(level="city")
     without = [each for each in answer["industries"] if not each["domains"]]
