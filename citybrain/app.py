@@ -15,6 +15,7 @@ from citybrain.api import health, places, registers, sessions, stream
 from citybrain.casework import api as casework
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
+from citybrain.indicators import api as indicators
 from citybrain.installation import Installation
 from citybrain.intake import reading
 from citybrain.intake.api import BATCH_BYTES, Intake
@@ -52,7 +53,8 @@ def build(here: Installation) -> FastAPI:
         Route("/api/v1/events", _posting(intake.post_event), methods=["POST"]),
         Route("/api/v1/events/batch", _posting(intake.post_batch), methods=["POST"]),
     ]
-    for module in (reading, casework, dispatch, places, registers, sessions, stream, health, reference, pages):
+    later = (places, registers, sessions, stream, health, reference, pages)
+    for module in (reading, casework, dispatch, indicators, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)

@@ -2,7 +2,7 @@
 
 import csv
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from citybrain.deadline import Calendar
+from citybrain.industries import COVERED_LEVELS, FILE, Registry, check_registry
 from citybrain.mistakes import from_validation
 from citybrain.routing.departments import Department, Departments, check_departments
 from geo.datum import check_datum
@@ -81,12 +82,17 @@ class CoverageTable(_Table):
     window_days: Annotated[int, Field(ge=1, le=366)] = 30
 
 
+class DomainsTable(_Table):
+    off: list[str] = []  # installed, but not used by this city
+
+
 class CityFile(_Table):
     city: CityTable
     levels: LevelsTable
     working_time: WorkingTimeTable
     webhooks: WebhooksTable = WebhooksTable()
     coverage: CoverageTable = CoverageTable()
+    domains: DomainsTable = DomainsTable()
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ class City:
     departments: Departments
     calendar: Calendar
     public_url: str = ""
+    registry: Registry = field(default_factory=Registry)
     _below: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -165,8 +172,11 @@ def load_city(pack: Path, public_url: str = "") -> City:
     return city
 
 
-def check_city(pack: Path, public_url: str = "") -> tuple[City | None, list[Mistake]]:
-    """The city as far as it could be read, and every mistake in its files."""
+def check_city(
+    pack: Path, public_url: str = "", domains: Collection[str] | None = None
+) -> tuple[City | None, list[Mistake]]:
+    """The city as far as it could be read, and every mistake in its files; also where it names a domain that is none
+    of the installed ones, if these are given."""
     if not pack.is_dir():
         return None, [Mistake(str(pack), "the pack", "a folder with city.toml, divisions.csv, departments.toml")]
     file, mistakes = _read_city_file(pack / "city.toml")
@@ -176,8 +186,16 @@ def check_city(pack: Path, public_url: str = "") -> tuple[City | None, list[Mist
     mistakes += wrong
     days, wrong = _read_calendar(pack / "calendar.csv")
     mistakes += wrong
+    levels = [level for level in COVERED_LEVELS if level == "city" or file is None or getattr(file.levels, level)]
+    registry, wrong = check_registry(pack / FILE, divisions, levels, domains)
+    mistakes += wrong
     if file is None:
         return None, mistakes
+    unknown = [code for code in file.domains.off if domains is not None and code not in domains]
+    mistakes += [
+        Mistake("city.toml", "domains.off", f"installed domains, found {code}{did_you_mean(code, domains or ())}")
+        for code in unknown
+    ]
     if divisions.get(file.city.code) is None:
         mistakes.append(Mistake("city.toml", "city.code", f"a division of divisions.csv, found {file.city.code}"))
     time = file.working_time
@@ -187,7 +205,7 @@ def check_city(pack: Path, public_url: str = "") -> tuple[City | None, list[Mist
         calendar = Calendar(ZoneInfo(file.city.timezone), weekdays, intervals, days)
     except ValueError as error:
         return None, [*mistakes, Mistake("city.toml", "working_time", str(error))]
-    return City(pack, file, divisions, departments, calendar, public_url), mistakes
+    return City(pack, file, divisions, departments, calendar, public_url, registry), mistakes
 
 
 def _read_city_file(path: Path) -> tuple[CityFile | None, list[Mistake]]:

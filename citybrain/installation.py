@@ -1,7 +1,7 @@
 """What every process of one installation shares: its configuration, city, domains, store and time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from citybrain.city import City, load_city
@@ -28,6 +28,7 @@ class Installation:
     ringer: Ringer
     broker_url: str = ""
     clock: Clock = now_ms
+    opened_at: int = field(default_factory=now_ms)
 
     @cached_property
     def locator(self) -> Locator:
@@ -61,4 +62,5 @@ def open_installation(config: Config, broker_url: str) -> Installation:
     city = load_city(config.city, config.public_url)
     allow = (*config.webhook_allow, *city.file.webhooks.allow)
     config = replace(config, webhook_allow=allow)
-    return Installation(config, city, load_domains(), Store(config.database_url), Ringer(Bells(broker_url)), broker_url)
+    domains = {code: domain for code, domain in load_domains().items() if code not in city.file.domains.off}
+    return Installation(config, city, domains, Store(config.database_url), Ringer(Bells(broker_url)), broker_url)

@@ -43,6 +43,7 @@ class May(StrEnum):
     MANAGE = "manage endpoints and keys"
     QUEUES = "read the queues"
     UNMASK = "see who reported"
+    INDICATORS = "read the indicators"
 
 
 _RIGHTS: dict[Role, frozenset[May]] = {
@@ -50,9 +51,12 @@ _RIGHTS: dict[Role, frozenset[May]] = {
     Role.WORKER: frozenset({May.POST, May.READ_EVENTS, May.READ_CASES, May.VERIFY}),
     Role.OPERATOR: frozenset(
         {May.READ_EVENTS, May.READ_CASES, May.ACT, May.VERIFY, May.READ_DISPATCH, May.RETRY, May.QUEUES}
+        | {May.INDICATORS}
     ),
     Role.SYSTEM: frozenset({May.READ_CASES, May.FEEDBACK}),
-    Role.AUDITOR: frozenset({May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK}),
+    Role.AUDITOR: frozenset(
+        {May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK, May.INDICATORS}
+    ),
     Role.ADMIN: frozenset(May) - {May.UNMASK},
 }
 

@@ -10,6 +10,8 @@ from sqlalchemy import select
 
 from citybrain.casework.followup import follow_up
 from citybrain.dispatch.delivery import anything_due
+from citybrain.indicators.activity import note_changes
+from citybrain.indicators.snapshots import take_due
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH, queue_name
 from citybrain.store.claims import due
@@ -30,13 +32,20 @@ def patrol(here: Installation, stop: Event) -> None:
         try:
             walk_round(here)
             if time.monotonic() - swept_at > SWEEP_SECONDS:
-                with here.store.write() as tx:
-                    forget_before(tx, here.clock() - STREAM_KEPT_MS)
+                sweep(here)
                 swept_at = time.monotonic()
         except StoreUnavailable as error:
             log.warning("the store does not answer: %s", error)
         except Exception:
             log.exception("a round of the patrol failed; the next one begins in %.0f s", ROUND_SECONDS)
+
+
+def sweep(here: Installation) -> None:
+    """What need not be done every second."""
+    with here.store.write() as tx:
+        forget_before(tx, here.clock() - STREAM_KEPT_MS)
+        note_changes(tx, here)
+    take_due(here)
 
 
 def walk_round(here: Installation) -> None:

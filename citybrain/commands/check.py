@@ -1,14 +1,18 @@
 """`citybrain check`: are the packs right, and does the store keep what it promises. One line a finding or a count."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
 from citybrain.casework.case import ACTIVE_ORDERS, Status
-from citybrain.city import check_city
+from citybrain.city import City, check_city
+from citybrain.clock import Clock, now_ms
 from citybrain.config import Config
-from citybrain.domain import check_domains
+from citybrain.domain import Domain, check_domains
+from citybrain.indicators.snapshots import differing
 from citybrain.routing.proof import prove_examples
 from citybrain.routing.responsibility import Responsibility, unassigned
 from citybrain.store.database import Store
@@ -21,8 +25,8 @@ STATES = ("received", "triage", "cased", "quarantined")
 
 
 def check_packs(config: Config) -> tuple[list[str], bool]:
-    city, mistakes = check_city(config.city)
     domains, wrong = check_domains()
+    city, mistakes = check_city(config.city, domains=domains)
     mistakes += [*wrong, *prove_examples(domains)]
     lines = []
     if city is not None:
@@ -51,7 +55,8 @@ def check_store(config: Config) -> tuple[list[str], bool]:
     with store.read() as tx:
         counted = (events, cases, work_orders, deliveries, ledger)
         lines += [f"{each.name}: {tx.execute(select(func.count()).select_from(each)).scalar_one()}" for each in counted]
-        for promise, broken in [*_promises(tx), ("every chain of the ledger is whole", list(_broken_chains(tx)))]:
+        promises = [*_promises(tx), ("every chain of the ledger is whole", list(_broken_chains(tx)))]
+        for promise, broken in [*promises, *_recomputed(tx, config)]:
             good = good and not broken
             named = f": {', '.join(broken[:SHOWN])}" if broken else ""
             lines.append(f"{promise}: {'yes' if not broken else f'BROKEN {len(broken)} times'}{named}")
@@ -99,6 +104,23 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
     nowhere = deliveries.c.endpoint_id.is_(None) & (deliveries.c.status != "held")
     nowhere |= deliveries.c.endpoint_id.isnot(None) & deliveries.c.endpoint_id.not_in(select(endpoints.c.id))
     yield "every delivery has an endpoint or is held for one", ids(select(deliveries.c.id).where(nowhere))
+
+
+@dataclass(frozen=True)
+class Packs:
+    city: City
+    domains: Mapping[str, Domain]
+    opened_at: int
+    clock: Clock = now_ms
+
+
+def _recomputed(tx: Connection, config: Config) -> Iterator[tuple[str, list[str]]]:
+    """Nothing where the city pack cannot be read: `citybrain check` says what is wrong there."""
+    city, _ = check_city(config.city)
+    if city is not None:
+        domains = {code: domain for code, domain in check_domains()[0].items() if code not in city.file.domains.off}
+        broken = differing(tx, Packs(city, domains, now_ms()), date.min, date.max)
+        yield "every snapshot of coverage is what the record gives", broken
 
 
 def _broken_chains(tx: Connection) -> Iterator[str]:

@@ -176,6 +176,8 @@ feedbacks = Table(
     Column("effect", Boolean, nullable=False),  # false: recorded, but too late to move anything
     PrimaryKeyConstraint("work_order_id", "feedback_id"),
 )
+_COMPLETED = text("status = 'completed'")
+Index("feedbacks_completed", feedbacks.c.received_at, sqlite_where=_COMPLETED, postgresql_where=_COMPLETED)
 
 endpoints = Table(
     "endpoints",
@@ -247,6 +249,8 @@ attempts = Table(
     Column("error", Text),
 )
 Index("attempts_by_delivery", attempts.c.delivery_id)
+_ANSWERED = text("status >= 200 AND status < 300")
+Index("attempts_delivered", attempts.c.at, sqlite_where=_ANSWERED, postgresql_where=_ANSWERED)
 
 ledger = Table(
     "ledger",
@@ -260,6 +264,15 @@ ledger = Table(
     Column("hash", Text, nullable=False),
     PrimaryKeyConstraint("chain", "seq"),
 )
+_MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded')"
+Index(
+    "ledger_milestones",
+    ledger.c.action,
+    ledger.c.at,
+    sqlite_where=text(_MILESTONE),
+    postgresql_where=text(_MILESTONE),
+)
+MILESTONES = text(f"ledger.{_MILESTONE}")  # SQLite uses a partial index only where a query repeats its condition
 chains = Table(
     "chains",  # heads of the chains that are no case's
     metadata,

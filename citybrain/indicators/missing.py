@@ -1,0 +1,136 @@
+"""Why a unit is not covered: what the record lacks, in words a manager understands. Explains the figure, decides
+nothing: a case is looked for where it is located now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, false, func, select, true
+
+from citybrain.indicators.days import DAY_MS, day_of
+from citybrain.indicators.evidence import (
+    PLACED,
+    VERIFIED_LEVEL,
+    completed_feedback,
+    delivered_messages,
+    passed_verifications,
+)
+from citybrain.indicators.scope import Scope
+from citybrain.store.tables import attempts, cases, deliveries, endpoints
+
+LOOKED_BACK_MS = 366 * DAY_MS  # for when it was last
+WORDS = {
+    "no_domain": "没有业务领域覆盖该行业",
+    "domain_off": "业务领域已停用",
+    "no_case": "窗口期内没有案件",
+    "no_delivery": "窗口期内没有成功的签名推送",
+    "no_feedback": "窗口期内没有办结反馈",
+    "no_verification": "窗口期内没有网格员核查通过",
+    "not_one_case": "推送、反馈、核查各有，但不在同一案件",
+    "demo_only": "只有演示证据，不计入",
+    "not_declared": "登记册中没有生效的登记",
+}
+KINDS = ("no_case", "no_delivery", "no_feedback", "no_verification")
+Where = tuple[str, str]  # division, domain
+
+
+@dataclass(frozen=True)
+class Record:
+    """When each kind of evidence was last there, by kind and then by division and domain; the last failed attempt of
+    a domain is told for one division only."""
+
+    last: Mapping[str, Mapping[Where, int]]
+    failed: Mapping[str, str]
+    window: int
+
+
+def read_record(tx: Connection, scope: Scope, at: int, include_demo: bool) -> Record:
+    window = scope.city.file.coverage.window_days * DAY_MS
+    since = at - (LOOKED_BACK_MS if scope.single else window)
+    opened = select(cases.c.id.label("case_id"), cases.c.opened_at.label("at"), false().label("demo"))
+    opened = opened.where(cases.c.opened_at > since, cases.c.opened_at <= at)
+    queries = {
+        "no_case": opened,
+        "no_delivery": delivered_messages(since, at),
+        "no_feedback": completed_feedback(since, at),
+    }
+    if scope.level == VERIFIED_LEVEL:
+        queries["no_verification"] = passed_verifications(since, at)
+    last = {kind: _last(tx, scope, query, include_demo) for kind, query in queries.items()}
+    return Record(last, _failed(tx, scope, since, at) if scope.single else {}, window)
+
+
+def why_not(record: Record, scope: Scope, division: str, domains: list[str], at: int) -> dict[str, str]:
+    """Codes with words for a unit with active domains that has earned nothing."""
+    since = at - record.window
+    last = {
+        kind: max((found[(division, code)] for code in domains if (division, code) in found), default=None)
+        for kind, found in record.last.items()
+    }
+    lacking = {kind: _since(WORDS[kind], when, scope) for kind, when in last.items() if when is None or when <= since}
+    if len(lacking) == len(last):
+        return {"no_case": lacking["no_case"] if last["no_case"] is None else _ended(last, scope)}
+    lacking.pop("no_case", None)  # an older case may well be worked now
+    failed = "；".join(record.failed[code] for code in domains if code in record.failed)
+    if "no_delivery" in lacking and failed:
+        lacking["no_delivery"] += f"；{failed}"
+    return lacking or {"not_one_case": WORDS["not_one_case"]}
+
+
+def _ended(last: Mapping[str, int | None], scope: Scope) -> str:
+    return _since(WORDS["no_case"], max(when for when in last.values() if when is not None), scope)
+
+
+def _since(words: str, when: int | None, scope: Scope) -> str:
+    days = f"（{scope.city.file.coverage.window_days} 天）"
+    words = words.replace("窗口期内", f"窗口期{days}内")
+    return words if when is None else f"{words}，最近一次在 {day_of(when, scope.city.zone)}"
+
+
+def _last(tx: Connection, scope: Scope, query: Select[Any], include_demo: bool) -> dict[Where, int]:
+    evidence = query.subquery()
+    place = [] if scope.level == "city" else [cases.c[scope.level]]
+    grouped = (
+        select(func.max(evidence.c.at), cases.c.domain, *place)
+        .join(cases, cases.c.id == evidence.c.case_id)
+        .where(cases.c.county.isnot(None), _in_division(scope))
+        .group_by(cases.c.domain, *place)
+    )
+    if not include_demo:
+        grouped = grouped.where(cases.c.demo.is_(False), func.coalesce(evidence.c.demo, false()).is_(False))
+    city = scope.city.file.city.code
+    return {(row[2] if place else city, row[1]): row[0] for row in tx.execute(grouped)}
+
+
+def _failed(tx: Connection, scope: Scope, since: int, at: int) -> dict[str, str]:
+    """By domain, the last attempt to reach somebody about a case in the one division that failed."""
+    latest = (
+        select(cases.c.domain, func.max(attempts.c.at).label("at"))
+        .select_from(attempts)
+        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
+        .join(cases, cases.c.id == deliveries.c.case_id)
+        .where(attempts.c.at > since, attempts.c.at <= at, attempts.c.error.isnot(None), _in_division(scope))
+        .group_by(cases.c.domain)
+        .subquery()
+    )
+    named = (
+        select(latest.c.domain, latest.c.at, endpoints.c.name, attempts.c.error)
+        .join(attempts, attempts.c.at == latest.c.at)
+        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
+        .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
+        .where(deliveries.c.domain == latest.c.domain, attempts.c.error.isnot(None))
+    )
+    zone = scope.city.zone
+    return {
+        row.domain: f"端点“{row.name}”最近一次失败在 {day_of(row.at, zone)}（{row.error}）" for row in tx.execute(named)
+    }
+
+
+def _in_division(scope: Scope) -> ColumnElement[bool]:
+    asked = scope.division or (scope.divisions[0] if scope.single else None)
+    if asked is None or asked.level not in PLACED:
+        return true()
+    return cases.c[asked.level] == asked.code
+
