@@ -1,4 +1,4 @@
-"""The city pack's model: everything that makes one city different from another, read from a folder and checked whole."""
+"""The city pack's model: all that makes one city different from another, read from a folder and checked whole."""
 
 import csv
 import tomllib
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from citybrain.deadline import Calendar
-from citybrain.routing.departments import Department, Departments, check_departments
 from citybrain.mistakes import from_validation
+from citybrain.routing.departments import Department, Departments, check_departments
 from geo.datum import check_datum
 from geo.divisions import Divisions, check_divisions
 from geo.edition import Edition, load_edition
@@ -141,9 +141,16 @@ class City:
         """Reads the ground from the cache, or makes it first."""
         head = self.file.city
         return load_edition(
-            self.pack, self.divisions, list(self.levels), crs=head.crs, cache_dir=cache, progress=progress,
-            dated=head.boundaries_date, generate_cells=any(table.generated for table in self.levels.values()), nested=self.file.levels.nested,
-        )  # fmt: skip
+            self.pack,
+            self.divisions,
+            list(self.levels),
+            crs=head.crs,
+            cache_dir=cache,
+            progress=progress,
+            generate_cells=any(table.generated for table in self.levels.values()),
+            nested=self.file.levels.nested,
+            dated=head.boundaries_date,
+        )
 
     def locator(self, cache: Path) -> Locator:
         head = self.file.city
@@ -209,7 +216,8 @@ def _read_calendar(path: Path) -> tuple[dict[date, str], list[Mistake]]:
                 mistakes.append(Mistake(path.name, f"line {number}", f"a date like 2026-02-17, found {line['date']!r}"))
                 continue
             if line["kind"] not in ("holiday", "workday"):
-                what = f"holiday or workday, found {line['kind']!r}{did_you_mean(str(line['kind']), ('holiday', 'workday'))}"
+                hint = did_you_mean(str(line["kind"]), ("holiday", "workday"))
+                what = f"holiday or workday, found {line['kind']!r}{hint}"
                 mistakes.append(Mistake(path.name, f"line {number}", what))
             if day in days:
                 mistakes.append(Mistake(path.name, f"line {number}", f"each date only once, {day} is there already"))

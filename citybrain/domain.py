@@ -13,10 +13,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
-from citybrain.manifest import Manifest, read_manifest
 from citybrain.routing.catalogue import Catalogue
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision
+from citybrain.routing.manifest import Manifest, read_manifest
 from citybrain.routing.report import Filed
 from geo.mistake import Mistake, Mistakes
 

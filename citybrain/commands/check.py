@@ -49,8 +49,8 @@ def check_store(config: Config) -> tuple[list[str], bool]:
     good = True
     lines = []
     with store.read() as tx:
-        for table in (events, cases, work_orders, deliveries, ledger):
-            lines.append(f"{table.name}: {tx.execute(select(func.count()).select_from(table)).scalar_one()}")
+        counted = (events, cases, work_orders, deliveries, ledger)
+        lines += [f"{each.name}: {tx.execute(select(func.count()).select_from(each)).scalar_one()}" for each in counted]
         for promise, broken in [*_promises(tx), ("every chain of the ledger is whole", list(_broken_chains(tx)))]:
             good = good and not broken
             named = f": {', '.join(broken[:SHOWN])}" if broken else ""
@@ -82,8 +82,9 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
     written = select(ledger.c.chain)
     yield "every case has a ledger", ids(select(cases.c.number).where(cases.c.id.not_in(written)))
     sent = select(deliveries.c.work_order_id).where(deliveries.c.work_order_id.isnot(None))
-    yield "every work order has a delivery, or a visible lack of one", ids(
-        select(work_orders.c.id).where(work_orders.c.id.not_in(sent))
+    yield (
+        "every work order has a delivery, or a visible lack of one",
+        ids(select(work_orders.c.id).where(work_orders.c.id.not_in(sent))),
     )
     lead = select(work_orders.c.case_id).where(work_orders.c.role == "lead")
     begun = cases.c.status.not_in((Status.TRIAGE, Status.FILED, Status.VOID, Status.SUSPENDED))

@@ -1,4 +1,4 @@
-"""`--demo`: a small realistic stream of events, and a receiver that verifies their webhooks and answers like a department.
+"""`--demo`: a small realistic stream of events, and a receiver that verifies webhooks and answers like a department.
 
 Everything it makes is marked as demonstration. It uses the service from outside, over HTTP, as anyone would.
 """
@@ -17,9 +17,9 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from citybrain.commands.prepare import admin_key
 from citybrain.config import Config
 from citybrain.dispatch.signature import ID_HEADER, verify
-from citybrain.commands.prepare import admin_key
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,9 @@ class Receiver:
 
     async def register(self, url: str, admin: str, known: dict[str, str]) -> None:
         """The endpoint from the last start, at today's address, or a new one for all departments."""
-        if "endpoint" in known and await self._service.call("PATCH", f"/api/v1/endpoints/{known['endpoint']}", admin, {"url": url}):
+        if "endpoint" in known and await self._service.call(
+            "PATCH", f"/api/v1/endpoints/{known['endpoint']}", admin, {"url": url}
+        ):
             self._secrets = [known["secret"]]
             return
         name = f"{NAME}-{secrets.token_hex(3)}"
@@ -129,7 +131,7 @@ class Receiver:
 
     async def _answer(self, order: dict[str, Any]) -> None:
         for status, seconds in ANSWERS:
-            await asyncio.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311 - a department's mood
+            await asyncio.sleep(seconds * random.uniform(0.5, 1.5))
             body = {"feedback_id": f"{NAME}-{status}-{order['id']}", "status": status, "note": "演示反馈"}
             await self._service.call("POST", order["feedback_url"], self._key, body)
 
@@ -144,9 +146,9 @@ class Feeder:
         points = await self._points()
         number = 0
         while not stop.is_set() and points:
-            await self._service.call("POST", "/api/v1/events", self._key, self._report(random.choice(points)))  # noqa: S311
+            await self._service.call("POST", "/api/v1/events", self._key, self._report(random.choice(points)))
             number += 1
-            pause = 0.05 if number < FIRST_EVENTS else SECONDS_BETWEEN * random.uniform(0.5, 1.5)  # noqa: S311
+            pause = 0.05 if number < FIRST_EVENTS else SECONDS_BETWEEN * random.uniform(0.5, 1.5)
             try:
                 await asyncio.wait_for(stop.wait(), pause)
             except TimeoutError:
@@ -156,16 +158,16 @@ class Feeder:
         """Points with a town under them, wherever the city lies."""
         known = await self._service.call("GET", "/api/v1/city", self._key)
         west, south, east, north = known["envelope"]
-        points = [[random.uniform(west, east), random.uniform(south, north)] for _ in range(4000)]  # noqa: S311
+        points = [[random.uniform(west, east), random.uniform(south, north)] for _ in range(4000)]
         level = list(known["levels"])[-1]
         body = {"points": points, "datum": "wgs84", "levels": [level]}
         found = await self._service.call("POST", "/api/v1/locate", self._key, body)
         return [point for point, code in zip(points, found[level], strict=True) if code]
 
     def _report(self, point: list[float]) -> dict[str, Any]:
-        example = random.choice(self._examples)  # noqa: S311
+        example = random.choice(self._examples)
         location = {"lng": point[0], "lat": point[1], "datum": "wgs84", "accuracy_m": 15}
-        happened = datetime.now(UTC) - timedelta(seconds=random.randint(5, 600))  # noqa: S311
+        happened = datetime.now(UTC) - timedelta(seconds=random.randint(5, 600))
         return example | {
             "source_event_id": f"{NAME}-{secrets.token_hex(8)}",
             "occurred_at": happened.isoformat(timespec="seconds"),
@@ -197,7 +199,8 @@ def _keys(config: Config) -> dict[str, str]:
     with store.write() as tx:
         mark = secrets.token_hex(3)
         known = {
-            role: create_key(tx, f"{NAME}-{role}-{mark}", role, now_ms(), NAME, demo=True) for role in ("source", "system")
+            role: create_key(tx, f"{NAME}-{role}-{mark}", role, now_ms(), NAME, demo=True)
+            for role in ("source", "system")
         }
     store.close()
     _keep(config.data, known)

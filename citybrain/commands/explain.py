@@ -1,4 +1,4 @@
-"""A dry run of one event: where it would go and why. The same parsing, locating and deciding as the real way, nothing kept."""
+"""A dry run of one event: where it would go and why. Parsed, located and decided as on the real way, nothing kept."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What has to be there before the parts start: the data folder, the store's newest tables, the ground, the admin key."""
+"""What has to be there before the parts start: data folder, the store's newest tables, the ground, the admin key."""
 
 import os
 import secrets

@@ -48,7 +48,9 @@ class Child:
         if self.process is not None and self.process.poll() is not None:
             lived = now - self.started_at
             self.pause = 0.2 if lived > SETTLED_SECONDS else min(self.pause * 2, LONGEST_PAUSE)
-            log.warning("%s ended (%s) after %.0f s; again in %.1f s", self.name, self.process.returncode, lived, self.pause)
+            log.warning(
+                "%s ended (%s) after %.0f s; again in %.1f s", self.name, self.process.returncode, lived, self.pause
+            )
             self.process, self.again_at = None, now + self.pause
         if self.process is None and now >= self.again_at:
             self.started_at = now
@@ -97,7 +99,7 @@ class Supervisor:
         url = f"http://{self.config.host}:{self.config.port}"
         while not self.stop.is_set():
             try:
-                with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own address
+                with urllib.request.urlopen(f"{url}/readyz", timeout=2):
                     self.say(f"ready {url}")
                     return
             except (urllib.error.URLError, OSError):
@@ -128,7 +130,9 @@ def lock(data: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise AlreadyRunning(f"another `citybrain up` runs on {data}; stop it, or give --data another folder") from None
+            raise AlreadyRunning(
+                f"another `citybrain up` runs on {data}; stop it, or give --data another folder"
+            ) from None
         file.write(str(os.getpid()))
         file.flush()
         yield
@@ -145,13 +149,13 @@ def _parts(config: Config) -> list[Child]:
 def _starter(command: str, config: Config) -> Callable[[], subprocess.Popen[bytes]]:
     def start() -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "citybrain", command]
-        return subprocess.Popen(argv, env=config.environment(), stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: PLW1509, S603
+        return subprocess.Popen(argv, env=config.environment(), stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
 
     return start
 
 
 def _die_with_parent() -> None:
-    """A killed supervisor leaves nobody behind (Linux). Ctrl-C reaches the supervisor alone, which then asks politely."""
+    """A killed supervisor leaves nobody behind (Linux). Ctrl-C reaches the supervisor alone, which asks politely."""
     os.setpgrp()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

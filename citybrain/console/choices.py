@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from citybrain.city import City
-from citybrain.routing.departments import Department
 from citybrain.installation import Installation
 from citybrain.keys import Key
+from citybrain.routing.departments import Department
 from geo.divisions import Division
 
 REGIONS = ("county", "town", "village")

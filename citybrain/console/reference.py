@@ -23,9 +23,13 @@ def document_intake(app: FastAPI) -> None:
             schema["components"]["schemas"]["Report"] = report
             one = {"$ref": "#/components/schemas/Report"}
             paths = schema["paths"]
-            paths["/api/v1/events"]["post"] = _operation("Report one event 上报", one, {"202": "recorded", "200": "known"})
+            paths["/api/v1/events"]["post"] = _operation(
+                "Report one event 上报", one, {"202": "recorded", "200": "known"}
+            )
             batch = {"type": "array", "items": one}
-            paths["/api/v1/events/batch"] = {"post": _operation("Report up to 10,000 events", batch, {"200": "results"})}
+            paths["/api/v1/events/batch"] = {
+                "post": _operation("Report up to 10,000 events", batch, {"200": "results"})
+            }
             app.openapi_schema = schema
         return app.openapi_schema
 

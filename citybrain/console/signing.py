@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from citybrain.access import COOKIE, Here, keyring_of
+from citybrain.api.sessions import begin
 from citybrain.console.door import AnyForm, Posted, Visitor, local, one, page_routes, same_token, see, visitor
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.keys import Key, Role, close_session
 from citybrain.problem import Problem
-from citybrain.api.sessions import begin
 
 FORM_COOKIE = "citybrain_form"  # before there is a session, this stands in for its token
 

@@ -1,4 +1,4 @@
-"""Who reported, for the endpoints that are allowed to see it: put in at the moment of sending, never stored in a message."""
+"""Who reported, for the endpoints that may see it: put in at the moment of sending, never stored in a message."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

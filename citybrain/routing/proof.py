@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from citybrain.routing.manifest import Example
 from citybrain.routing.catalogue import Catalogue, EventType
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision
+from citybrain.routing.manifest import Example
 from citybrain.routing.report import Filed
 from citybrain.routing.responsibility import Responsibility
 from geo.mistake import Mistake, did_you_mean

@@ -1,4 +1,4 @@
-"""Opens the store and decides how a transaction begins: readers see one snapshot, every writer takes its lock at once."""
+"""Opens the store and decides how a transaction begins: readers see one snapshot, writers take their lock at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ class StoreUnavailable(Exception):
     """The store could not take or answer this now; nothing was kept, and repeating is safe."""
 
 
-class now_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
+class now_ms(FunctionElement[int]):
     """The database's own clock in milliseconds since 1970, so that leases never depend on a worker's clock."""
 
     type = BigInteger()

@@ -44,7 +44,7 @@ def _where() -> list[Column[Any]]:
 
 
 def _claim() -> list[Column[Any]]:
-    """What a claim needs: when the row is due, until when somebody holds it, whose turn it is, how often it was tried."""
+    """What a claim needs: when the row is due, until when it is held, whose turn it is, how often it was tried."""
     return [
         Column("due_at", BigInteger, nullable=False),
         Column("lease_until", BigInteger, nullable=False, server_default=text("0")),

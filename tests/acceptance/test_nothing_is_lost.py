@@ -22,7 +22,9 @@ EVENTS, BATCH = 3_000, 50
 def _part(service: Service, word: str) -> int:
     """The process id of one child of this installation's supervisor."""
     assert service.process is not None
-    found = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    found = subprocess.run(
+        ["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     mine = [line.split(None, 2) for line in found[1:]]
     return next(int(pid) for pid, ppid, args in mine if int(ppid) == service.process.pid and word in args)
 
@@ -93,7 +95,9 @@ def test_restart_goes_on_where_it_was(new_service: Any, receiver: Receiver, how:
     service: Service = new_service()
     service.start()
     service.post("/api/v1/endpoints", {"name": "all", "url": receiver.url})
-    acknowledged = {each for start in range(0, 1000, 250) for each in _post_until_answered(service, range(start, start + 250))}
+    acknowledged = {
+        each for start in range(0, 1000, 250) for each in _post_until_answered(service, range(start, start + 250))
+    }
     service.stop(how)
     service.start()
     _all_moved_on(service)

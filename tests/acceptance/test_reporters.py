@@ -27,4 +27,3 @@ def test_only_an_allowed_endpoint_is_told_who_reported(service: Service, receive
     service.post("/api/v1/events", _event(2))
     told = receiver.wait("work_order.dispatched", 2).json
     assert told["data"]["events"][0]["reporter"] == {"name": "陈小明", "phone": "13800001234"}
-

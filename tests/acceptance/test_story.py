@@ -12,7 +12,12 @@ STORIES: list[tuple[str, dict[str, Any], str, str]] = [
     ("grid", {"title": "河边私搭乱建一间铁皮棚"}, "m06001", "梅江区江南街道综合行政执法办公室"),
     ("emergency", {"title": "山体滑坡堵住村道，有房屋受损"}, "emergency.landslide", "梅江区应急管理局"),
     ("fire", {"title": "居民楼五楼着火，浓烟很大"}, "fire.building_fire", "梅江区消防救援大队"),
-    ("environment", {"title": "工厂夜间偷排污水，河水发黑发臭"}, "environment.water_pollution", "梅州市生态环境局梅江分局"),
+    (
+        "environment",
+        {"title": "工厂夜间偷排污水，河水发黑发臭"},
+        "environment.water_pollution",
+        "梅州市生态环境局梅江分局",
+    ),
     ("water", {"title": "河堤出现管涌，正在冒水"}, "water.embankment_hazard", "梅江区水务局"),
 ]
 
@@ -65,7 +70,9 @@ def test_event_is_walked_from_report_to_closure(
     # Every department asked, lead and assisting, accepts and completes.
     case = service.get(f"/api/v1/cases/{case_id}", operator)
     for order in case["work_orders"]:
-        system = service.key("system", f"system-{domain}-{order['role']}-{order['id'][-4:]}", departments=order["department"])
+        system = service.key(
+            "system", f"system-{domain}-{order['role']}-{order['id'][-4:]}", departments=order["department"]
+        )
         for status in ("accepted", "completed"):
             path = f"/api/v1/work-orders/{order['id']}/feedback"
             answer = service.post(path, {"feedback_id": f"{order['id']}-{status}", "status": status}, system)

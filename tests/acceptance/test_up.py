@@ -33,7 +33,11 @@ def test_what_dies_is_started_again(service: Service, part: str) -> None:
     while True:
         try:
             after = _part(service, part)
-            if after != before and service.call("GET", "/readyz").body == {"status": "ok", "store": "ok", "broker": "ok"}:
+            if after != before and service.call("GET", "/readyz").body == {
+                "status": "ok",
+                "store": "ok",
+                "broker": "ok",
+            }:
                 return
         except (StopIteration, OSError):
             pass

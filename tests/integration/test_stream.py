@@ -1,4 +1,4 @@
-"""What happens, as it happens: positions in commit order, resumed without loss or doubling, no more than the key may see."""
+"""What happens, as it happens: in commit order, resumed without loss or doubling, no more than the key may see."""
 
 import http.client
 import json
