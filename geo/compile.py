@@ -51,6 +51,12 @@ def compile_layers(
     return layers, _findings(layers, nested, crs)
 
 
+def check_polygons(path: Path, level: str, divisions: Divisions) -> list[Mistake]:
+    mistakes: list[Mistake] = []
+    _read(path, level, divisions, mistakes)
+    return mistakes
+
+
 def _wrong_crs(crs: str) -> list[Mistake]:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
@@ -76,8 +82,9 @@ def _read(path: Path, level: str, divisions: Divisions, mistakes: list[Mistake])
         return None
     missing = [column for column in ("code", "name", "source") if column not in table.columns]
     if missing or "geometry" not in table.columns:
-        wanted = ", ".join(missing) or "geometry"
-        mistakes.append(Mistake(path.name, "the fields", f"{wanted} on every polygon"))
+        wanted, there = ", ".join(missing) or "geometry", [name for name in table.columns if name != "geometry"]
+        found = f", found {', '.join(map(str, there))}" if there else ""
+        mistakes.append(Mistake(path.name, "the fields", f"{wanted} on every polygon{found}"))
         return None
     if table.crs is not None and table.crs.to_epsg() != 4326:
         table = table.to_crs(4326)
