@@ -125,7 +125,9 @@ def cases_visible(key: Key, city: Divided) -> ColumnElement[bool]:
     return within(key, city, cases)
 
 
-def create_key(tx: Connection, name: str, role: str, now: int, actor: str, *, plain: str | None = None, **scope: Any) -> str:
+def create_key(
+    tx: Connection, name: str, role: str, now: int, actor: str, *, plain: str | None = None, **scope: Any
+) -> str:
     """Stores the hash and returns the key, which is shown this once. Raises Problem for a bad or taken name."""
     if not NAME.fullmatch(name):
         raise Problem(422, f"name {name!r}: letters, digits and . _ @ - only, 64 at most")
@@ -210,7 +212,9 @@ class Keyring:
 def open_session(tx: Connection, key: Key, now: int) -> tuple[str, str]:
     """A browser's session: the cookie's value and the token that its writes must repeat."""
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
-    tx.execute(insert(sessions).values(token_hash=_hash(token), key_name=key.name, csrf=csrf, expires_at=now + SESSION_MS))
+    tx.execute(
+        insert(sessions).values(token_hash=_hash(token), key_name=key.name, csrf=csrf, expires_at=now + SESSION_MS)
+    )
     return token, csrf
 
 

@@ -1,5 +1,6 @@
 """Errors for the person who gets them: RFC 9457 problem+json that names field, reason and remedy."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
@@ -7,6 +8,36 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+
+_TIME = "RFC 3339 with an offset, as in 2026-11-22T08:00:00+08:00 (in an address %2B for the plus)"
+_REMEDIES = {
+    "missing": "this field is required",
+    "extra_forbidden": "no such field: check the spelling, or leave it out",
+    "json_invalid": "send UTF-8 JSON",
+    "finite_number": "send a finite number",
+    "float_type": "send a number, not a text",
+    "float_parsing": "send a number",
+    "int_parsing": "send a whole number",
+    "bool_type": "send true or false",
+    "list_type": "send a JSON array",
+    "dict_type": "send a JSON object",
+    "model_type": "send a JSON object",
+    "string_type": "send a text",
+    "string_unicode": "send UTF-8 without lone surrogates",
+    "string_too_long": "shorten it",
+    "string_too_short": "it must not be empty",
+    "too_long": "send fewer",
+    "greater_than_equal": "send more",
+    "less_than_equal": "send less",
+    "literal_error": "send one of these",
+    "timezone_aware": _TIME,
+    "datetime_type": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_from_date_parsing": _TIME,
+    "time": _TIME,
+    "datum": "name the datum that the device really uses",
+    "location": 'as in {"lng": 116.12, "lat": 24.29, "datum": "gcj02"}',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +83,14 @@ class Problem(Exception):
 
 def invalid(field: str, message: str, remedy: str) -> Problem:
     return Problem(422, f"{field}: {message}", errors=[FieldError(field, message, remedy)])
+
+
+def field_errors(found: Iterable[Mapping[str, Any]], remedy: str = "see /docs") -> list[FieldError]:
+    """What pydantic found, with what to do about it; the field is `body` where it is the whole of it."""
+    return [
+        FieldError(".".join(map(str, each["loc"])) or "body", each["msg"], _REMEDIES.get(each["type"], remedy))
+        for each in found
+    ]
 
 
 def not_found(what: str) -> Problem:

@@ -43,7 +43,7 @@ def check_datum(name: object) -> str:
     datum = name.strip().lower() if isinstance(name, str) else ""
     if datum in NAMED:
         return datum
-    if _EPSG.fullmatch(datum) is None or not _is_horizontal(datum):
+    if _EPSG.fullmatch(datum) is None or not _leads_to_wgs84(datum):
         raise UnknownDatum(name)
     return datum
 
@@ -104,15 +104,19 @@ def _transformer(source: str, target: str) -> Transformer:
 
 
 @functools.lru_cache(maxsize=256)
-def _is_horizontal(datum: str) -> bool:
+def _leads_to_wgs84(datum: str) -> bool:
+    """Whether it has two axes on the ground and PROJ knows a way: it has none from some old datums."""
     from pyproj import CRS
-    from pyproj.exceptions import CRSError
+    from pyproj.exceptions import ProjError
 
     try:
         crs = CRS.from_user_input(datum)
-    except CRSError:
+        if len(crs.axis_info) != 2 or not (crs.is_geographic or crs.is_projected):
+            return False
+        _transformer(datum, "epsg:4326").transform(0.0, 0.0)
+    except ProjError:
         return False
-    return len(crs.axis_info) == 2 and (crs.is_geographic or crs.is_projected)
+    return True
 
 
 def _solve(shift: Shift, x: Floats, y: Floats) -> tuple[Floats, Floats]:

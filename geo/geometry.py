@@ -13,6 +13,7 @@ from geo.datum import to_wgs84
 
 MAX_DEPTH = 16  # shapely 2.2 crashes the process on geometry collections nested some thousand deep
 MAX_VERTICES = 20_000
+MAX_FOLDS = 200_000  # vertices x (length / extent): what folds more takes GEOS minutes and gigabytes to cut
 MAX_VALUE = 1e9  # no coordinate system reaches further; beyond, GEOS overflows
 _KINDS = (
     "Point",
@@ -74,6 +75,10 @@ def _below(level: list[object]) -> Iterator[object]:
 def _check_shape(geometry: Any) -> None:
     if shapely.is_empty(geometry):
         raise GeometryError("the geometry is empty", "post at least one position")
+    west, south, east, north = shapely.bounds(geometry)
+    extent, vertices = math.hypot(east - west, north - south), shapely.get_num_coordinates(geometry)
+    if float(shapely.length(geometry)) * vertices > MAX_FOLDS * extent:
+        raise GeometryError("the geometry goes to and fro too often for its size", "simplify it, or split it")
     if not shapely.is_valid(geometry):
         reason = shapely.is_valid_reason(geometry)
         raise GeometryError(f"the geometry is not valid: {reason}", "draw it again without crossings or repeated parts")

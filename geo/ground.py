@@ -70,11 +70,23 @@ class Ground:
 
     def parts(self, geometry: Any, polygons: Indices) -> Any:
         """What a WGS-84 geometry has in each of the polygons, in degrees, where borders coincide exactly."""
+        if shapely.get_dimensions(geometry) == 1:
+            return self._line_parts(shapely.get_parts(geometry), polygons)
         shapely.prepare(geometry)
         parts = self._polygons[polygons]
         cut = ~shapely.covers(geometry, parts)
         parts[cut] = shapely.intersection(geometry, parts[cut])
         return parts
+
+    def _line_parts(self, segments: Any, polygons: Indices) -> Any:
+        """Segment by segment: cutting a line whole computes all crossings with itself, anew for each polygon."""
+        polygon, segment = shapely.STRtree(segments).query(self._polygons[polygons], predicate="intersects")
+        parts = segments[segment]
+        cut = ~shapely.covers(self._polygons[polygons[polygon]], parts)
+        parts[cut] = shapely.intersection(self._polygons[polygons[polygon[cut]]], parts[cut])
+        order = np.argsort(polygon, kind="stable")
+        nothing = np.full(len(polygons), shapely.GeometryCollection())
+        return shapely.geometrycollections(parts[order], indices=polygon[order], out=nothing)
 
     def _warm(self) -> None:
         # GEOS builds a prepared geometry's index at its first use, which is not safe from several threads at once.

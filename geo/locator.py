@@ -137,8 +137,11 @@ class Locator:
         return shapely.points(np.where(far, _NOWHERE, x), np.where(far, _NOWHERE, y))
 
     def _near(self, geometry: Any) -> Any:
-        """The geometry's thickest parts, without what lies far from the city."""
+        """The geometry's thickest parts, without what lies far from the city; of lines their single segments."""
         geometry, box = _thickest(geometry), shapely.box(*self._bounds)
+        if shapely.get_dimensions(geometry) == 1:
+            near = shapely.intersection(box, _segments(geometry))
+            return shapely.multilinestrings(near[shapely.get_type_id(near) == shapely.GeometryType.LINESTRING])
         return geometry if shapely.covers(box, geometry) else shapely.intersection(box, geometry)
 
     def _turned(self, geometry: Any) -> Any:
@@ -309,4 +312,13 @@ def _thickest(geometry: Any) -> Any:
         parts = shapely.get_parts(parts)
     dimensions = shapely.get_dimensions(parts)
     thick = parts[dimensions == dimensions.max()]
-    return shapely.union_all(thick) if len(thick) > 1 else thick[0]
+    if len(thick) == 1:
+        return thick[0]
+    return shapely.union_all(thick) if dimensions.max() == 2 else shapely.multilinestrings(thick)
+
+
+def _segments(lines: Any) -> Any:
+    """Every two neighbouring positions of (multi)lines."""
+    xy, line = shapely.get_coordinates(shapely.get_parts(lines), return_index=True)
+    joined = np.flatnonzero(line[1:] == line[:-1])
+    return shapely.linestrings(np.stack([xy[joined], xy[joined + 1]], axis=1))

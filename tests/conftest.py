@@ -25,7 +25,9 @@ from citybrain.store.database import Store
 
 from desk import desk, new_desk, packs  # noqa: F401 - fixtures
 
-EDITIONS = Path(__file__).parent.parent / ".pytest_cache" / "editions"  # compiled ground, the same for every installation
+EDITIONS = (
+    Path(__file__).parent.parent / ".pytest_cache" / "editions"
+)  # compiled ground, made once
 
 
 def free_port() -> int:
@@ -95,7 +97,7 @@ class Service:
         return plain
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
-        """`body` is sent as JSON, or as it is when it is bytes. The admin's key unless another is given ("" for none)."""
+        """`body` goes as JSON, or as it is when it is bytes. The admin's key unless another is given ("" for none)."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
         if key != "":
@@ -159,6 +161,15 @@ def new_service(tmp_path: Path, editions: Path) -> Iterator[Any]:
 def service(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Service]:
     """One running installation for a module; webhooks may reach this machine."""
     made = make_service(tmp_path_factory.mktemp("city") / "data", editions)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_service(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Service]:
+    """One running installation for all modules whose tests use keys of their own and look at nobody else's events."""
+    made = make_service(tmp_path_factory.mktemp("shared") / "data", editions)
     made.start()
     yield made
     made.stop()

@@ -17,7 +17,7 @@ from geo.divisions import Division
 
 routes = APIRouter(prefix="/api/v1", tags=["places 位置"])
 Datum = Annotated[str | None, Query(max_length=20)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class Points(BaseModel):

@@ -33,10 +33,10 @@ def act(turn: Turn, case_id: str, action: str, at: int) -> int:
     """Does the action, in the caller's transaction; returns how many deliveries are due. Problems: 404 unknown
     action, 409 wrong step or old version, 422 missing requirement."""
     amendment = load(turn.tx, case_id, turn.actor, at)
+    if turn.request.version != amendment.version:
+        raise StaleVersion(case_id)  # first: who acted on what has changed is told so, whatever is legal now
     status = amendment.case["status"]
     step = legal_step(action, status)
-    if turn.request.version != amendment.version:
-        raise StaleVersion(case_id)
     for name in step.requires:
         if getattr(turn.request, name) in (None, []):
             raise invalid(name, f"{action} requires it", "add it to the body")

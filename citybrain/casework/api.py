@@ -74,11 +74,11 @@ def do_action(here: Installation, key: Key, case_id: str, action: str, body: Any
             present = reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
         last = present["timeline"][-1]
         detail = f"{last['actor']} acted first ({last['action']}, {last['at']}); this is version {present['version']}"
-        raise Problem(409, detail, case=present) from None
+        raise Problem(409, detail, case=present, legal=present["actions"]) from None
     if due:
         here.ringer.ring(DISPATCH)
-    with here.store.read() as tx:
-        return reading.whole_case(tx, reading.visible_case(tx, row.id, key, here.city), here)
+    with here.store.read() as tx:  # by its id: a case that was moved out of the key's divisions is answered once more
+        return reading.whole_case(tx, reading.case_of(tx, row.id), here)
 
 
 @routes.get("/work-orders/{order_id}")

@@ -71,11 +71,17 @@ def legal_actions(status: str) -> list[str]:
     return [name for name, step in STEPS.items() if status in step.sources]
 
 
-def legal_step(action: str, status: str) -> Step:
-    """The step, or a Problem: 404 for a word that is no action, 409 naming what is legal from here."""
+def step_of(action: str) -> Step:
+    """Raises Problem 404 for a word that is no action."""
     step = STEPS.get(action)
     if step is None:
         raise Problem(404, f"no action {action!r}; there are {', '.join(STEPS)}")
+    return step
+
+
+def legal_step(action: str, status: str) -> Step:
+    """The step, or a Problem: 404 for a word that is no action, 409 naming what is legal from here."""
+    step = step_of(action)
     if status not in step.sources:
         legal = legal_actions(status)
         raise Problem(409, f"{action} is not possible while a case is {status}", legal=legal)
@@ -83,16 +89,17 @@ def legal_step(action: str, status: str) -> Step:
 
 
 def status_after_feedback(status: str, orders: list[tuple[str, str]]) -> Status | None:
-    """Where the orders' (role, status) move a dispatched or accepted case, or None. All leads accepted → accepted;
-    a lead returned → returned; leads and assistants all completed → completed. Never backward."""
+    """Where the orders' (role, status), the oldest first, move a dispatched or accepted case, or None. All leads
+    accepted → accepted; the lead returned → returned, but not one that was followed by another; leads and assistants
+    all completed → completed. Never backward."""
     if status not in (Status.DISPATCHED, Status.ACCEPTED):
         return None
     standing = [(role, state) for role, state in orders if state != OrderStatus.CANCELLED]
-    leads = [state for role, state in standing if role == "lead"]
-    if OrderStatus.RETURNED in leads:
+    if [state for role, state in standing if role == "lead"][-1:] == [OrderStatus.RETURNED]:
         return Status.RETURNED
-    done = [state for _, state in standing if state != OrderStatus.RETURNED]
-    if leads and all(state == OrderStatus.COMPLETED for state in done):
+    kept = [(role, state) for role, state in standing if state != OrderStatus.RETURNED]
+    leads = [state for role, state in kept if role == "lead"]
+    if leads and all(state == OrderStatus.COMPLETED for _, state in kept):
         return Status.COMPLETED
     if status == Status.DISPATCHED and leads and all(s in (OrderStatus.ACCEPTED, OrderStatus.COMPLETED) for s in leads):
         return Status.ACCEPTED

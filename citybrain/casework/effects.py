@@ -1,18 +1,21 @@
 """What each action does to a case, its orders and its clock; `actions` has checked by now that it is legal."""
 
-from typing import Any
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, update
 
+from citybrain.casework import handling_clock
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import OrderStatus, Status
-from citybrain.casework import handling_clock
 from citybrain.casework.opening import LEVELS, dispatch_to
 from citybrain.casework.turn import Turn
 from citybrain.clock import to_ms
+from citybrain.deadline import YEARS
 from citybrain.intake.placing import place_of
 from citybrain.problem import invalid
 from citybrain.store.tables import events
+
+BEYOND = to_ms(datetime(YEARS.stop - 1, 1, 1, tzinfo=UTC))
 
 
 def dispatch(amendment: Amendment, turn: Turn) -> None:
@@ -138,9 +141,11 @@ def _again_to_all(amendment: Amendment, turn: Turn) -> None:
     if case["limit_unit"]:
         handling_clock.start_clock(amendment, case["limit_amount"], case["limit_unit"], turn.city)
     done = [order for order in amendment.orders.values() if order["status"] == OrderStatus.COMPLETED]
-    last = {(order["role"], order["department"]): order for order in done}
-    for role, department in last:
-        amendment.order(role, department)
+    assist = dict.fromkeys(order["department"] for order in done if order["role"] == "assist")
+    amendment.order("lead", case["lead"])
+    for department in assist:
+        if department != case["lead"]:
+            amendment.order("assist", department)
 
 
 def close(amendment: Amendment, turn: Turn) -> None:
@@ -153,6 +158,7 @@ def close(amendment: Amendment, turn: Turn) -> None:
 def void(amendment: Amendment, turn: Turn) -> None:
     for order in amendment.active():
         amendment.cancel(order)
+    _leave_triage(turn.tx, amendment.case["id"])
     amendment.note("voided", reason=turn.request.reason)
 
 
@@ -165,4 +171,6 @@ def _later(turn: Turn, at: int) -> int:
     until = to_ms(turn.request.until) if turn.request.until else 0
     if until <= at:
         raise invalid("until", "it is not in the future", "RFC 3339 with an offset, later than now")
+    if until >= BEYOND:
+        raise invalid("until", "no calendar reaches that far", f"a time before the year {YEARS.stop - 1}")
     return until

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from sqlalchemy import Connection, insert, select
 
+from citybrain.casework import handling_clock
 from citybrain.casework.amendment import Amendment, load
 from citybrain.casework.case import ACTIVE_ORDERS, ENDED, OrderStatus, Status, status_after_feedback
 from citybrain.casework.writing import write
@@ -68,9 +69,10 @@ def take(tx: Connection, order_id: str, case_id: str, feedback: Feedback, actor:
         )
     )
     told = feedback.model_dump(include={"feedback_id", "status", "reason", "responsible", "note"}, exclude_none=True)
-    amendment.note("feedback", department=order["department"], effect=effect, **told)
+    whose = {"work_order": order_id, "role": order["role"], "department": order["department"]}
+    amendment.note("feedback", **whose, effect=effect, **told)
     if effect and feedback.status != "progress":
-        _move(amendment, order, feedback, at)
+        _move(amendment, order, feedback, city)
     return write(tx, [amendment], city)
 
 
@@ -81,24 +83,27 @@ def _may_move(amendment: Amendment, order: dict[str, Any], status: str) -> bool:
     return not (status == "accepted" and order["status"] == OrderStatus.ACCEPTED)
 
 
-def _move(amendment: Amendment, order: dict[str, Any], feedback: Feedback, at: int) -> None:
+def _move(amendment: Amendment, order: dict[str, Any], feedback: Feedback, city: City) -> None:
     status = OrderStatus(feedback.status)
     values: dict[str, Any] = {"status": status}
+    if status != OrderStatus.ACCEPTED and order["left_seconds"] is not None:
+        handling_clock.restart(amendment, order, city)  # it ends while suspended: in time, if there was time left
     if status == OrderStatus.COMPLETED:
-        values["completed_at"] = at
+        values["completed_at"] = amendment.at
     if status == OrderStatus.RETURNED:
         values |= {"reason": feedback.reason, "responsible": feedback.responsible}
     amendment.change_order(order, **values)
     case = amendment.case
     orders = [(each["role"], each["status"]) for each in amendment.orders.values()]
-    was = case["status"]
-    before = case["suspended_from"] if was == Status.SUSPENDED else was
-    after = status_after_feedback(before, orders)
+    suspended = case["status"] == Status.SUSPENDED
+    after = status_after_feedback(case["suspended_from"] if suspended else case["status"], orders)
     if after is None:
         return
-    if was == Status.SUSPENDED and after in (Status.ACCEPTED,):
+    if suspended and after == Status.ACCEPTED:
         case["suspended_from"] = after  # it comes back accepted; until then it stays suspended
         return
-    case.update(status=after, suspended_from=None, suspended_until=None)
+    if suspended:
+        handling_clock.resume(amendment, city)
+    case["status"] = after
     if after == Status.COMPLETED:
         amendment.note("completed")

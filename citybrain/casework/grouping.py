@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 from citybrain.casework.amendment import Amendment, load
 from citybrain.casework.case import OPEN, Status
 from citybrain.casework.numbers import next_numbers
-from citybrain.casework.opening import LEVELS
+from citybrain.casework.opening import LEVELS, raise_grade
 from citybrain.casework.turn import Turn
 from citybrain.problem import Problem, invalid
 from citybrain.store.ids import new_id
@@ -27,10 +27,11 @@ def merge(amendment: Amendment, turn: Turn) -> list[Amendment]:
     moved = turn.tx.execute(update(events).where(mine).values(case_id=other_id, state=state)).rowcount
     other.case["event_count"] += moved
     other.note("merged", **{"from": amendment.case["number"], "event_count": other.case["event_count"]})
+    raise_grade(other, amendment.case["grade"], **{"from": amendment.case["number"]})
     for order in amendment.active():
         amendment.cancel(order)
-    amendment.case["merged_into"] = other_id
-    amendment.case["event_count"] = 0
+    ended = {"merged_into": other_id, "event_count": 0, "suspended_from": None, "suspended_until": None}
+    amendment.case.update(ended, left_seconds=None)
     amendment.note("merged_into", into=other.case["number"])
     return [other]
 

@@ -1,19 +1,26 @@
 """The handling clock of a case and its orders: started, extended, stopped and started again with what was left."""
 
+from functools import lru_cache
 from typing import Any
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import Status
 from citybrain.city import City
 from citybrain.clock import to_datetime, to_ms
-from citybrain.deadline import Limit, clock_of
+from citybrain.deadline import Calendar, Limit, clock_of
 
 
 def start_clock(amendment: Amendment, amount: float, unit: str, city: City) -> None:
     """A new clock with the whole limit, from now."""
-    due = city.calendar.due(to_datetime(amendment.at), Limit(amount, unit))
-    amendment.case.update(limit_amount=amount, limit_unit=unit, started_at=amendment.at, due_at=to_ms(due))
+    due_at = _due_at(city.calendar, amendment.at, amount, unit)
+    amendment.case.update(limit_amount=amount, limit_unit=unit, started_at=amendment.at, due_at=due_at)
     amendment.case.update(left_seconds=None, overdue_supervised=False)
+
+
+@lru_cache(maxsize=512)
+def _due_at(calendar: Calendar, at: int, amount: float, unit: str) -> int:
+    """A batch of a thousand cases begins at one moment and has a few limits."""
+    return to_ms(calendar.due(to_datetime(at), Limit(amount, unit)))
 
 
 def extend(amendment: Amendment, until: int, reason: str) -> None:
@@ -45,10 +52,15 @@ def resume(amendment: Amendment, city: City) -> None:
     case["due_at"], case["left_seconds"] = _due_again(case["left_seconds"], amendment, city), None
     case["suspended_from"], case["suspended_until"] = None, None
     for order in amendment.active():
-        due_at = _due_again(order["left_seconds"], amendment, city)
-        amendment.change_order(order, due_at=due_at, left_seconds=None)
+        restart(amendment, order, city)
         amendment.tell("work_order.updated", order["id"])
     amendment.note("resumed", due_at=case["due_at"])
+
+
+def restart(amendment: Amendment, order: dict[str, Any], city: City) -> None:
+    """One order's clock goes on with what was left of it."""
+    due_at = _due_again(order["left_seconds"], amendment, city)
+    amendment.change_order(order, due_at=due_at, left_seconds=None)
 
 
 def _left(due_at: int | None, amendment: Amendment, city: City) -> int | None:

@@ -30,10 +30,10 @@ def deadline(row: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | N
     """The contract's `deadline` of a case or an order: when it is due, on which clock, how the clock stands."""
     if row["limit_unit"] is None:
         return None
-    if row["left_seconds"] is not None:
-        state = "paused"
-    elif row["status"] in ("completed", "verified", "closed", "void"):
+    if row["status"] in ("completed", "verified", "closed", "void", "cancelled"):
         state = "stopped"
+    elif row["left_seconds"] is not None:
+        state = "paused"
     else:
         state = "overdue" if row["due_at"] is not None and row["due_at"] < now else "running"
     clock = "working" if row["limit_unit"].startswith("working") else "urgent"

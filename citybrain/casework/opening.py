@@ -12,7 +12,7 @@ from citybrain.casework.handling_clock import start_clock
 from citybrain.casework.numbers import next_numbers
 from citybrain.casework.writing import write
 from citybrain.city import City
-from citybrain.routing.decision import LOWEST_GRADE, Decision
+from citybrain.routing.decision import Decision
 from citybrain.store.claims import complete
 from citybrain.store.ids import new_id
 from citybrain.store.tables import cases, events
@@ -88,25 +88,28 @@ def _opened(row: Row[Any], decision: Decision, number: str, city: City, now: int
 def dispatch_to(amendment: Amendment, lead: str, assist: Sequence[str]) -> None:
     """Orders for one lead and its assistants."""
     amendment.case["lead"] = lead
+    helpers = [department for department in dict.fromkeys(assist) if department != lead]
     amendment.order("lead", lead)
-    for department in assist:
-        if department != lead:
-            amendment.order("assist", department)
-    due_at = amendment.case["due_at"]
-    amendment.note("dispatched", department=lead, assist=[d for d in assist if d != lead], due_at=due_at)
+    for department in helpers:
+        amendment.order("assist", department)
+    amendment.note("dispatched", department=lead, assist=helpers, due_at=amendment.case["due_at"])
 
 
 def _merge(amendment: Amendment, row: Row[Any], decision: Decision) -> None:
     """The same thing reported again: the case keeps every event and tells nobody anew, unless it has become graver."""
-    case = amendment.case
-    case["event_count"] += 1
-    raised = decision.grade < case["grade"]
-    case["grade"] = min(case["grade"], decision.grade or LOWEST_GRADE)
-    if raised:
-        amendment.note("raised", grade=case["grade"], event=row.id)
-        for order in amendment.active():
-            if order["id"] not in amendment.new_orders:
-                amendment.tell("work_order.updated", order["id"])
+    amendment.case["event_count"] += 1
+    raise_grade(amendment, decision.grade, event=row.id)
+
+
+def raise_grade(amendment: Amendment, grade: int, **because: Any) -> None:
+    """The gravest report counts; a lighter one changes nothing."""
+    if grade >= amendment.case["grade"]:
+        return
+    amendment.case["grade"] = grade
+    amendment.note("raised", grade=grade, **because)
+    for order in amendment.active():
+        if order["id"] not in amendment.new_orders:
+            amendment.tell("work_order.updated", order["id"])
 
 
 def _open_by_merge_key(tx: Connection, decisions: Sequence[Decision], domain: str, now: int) -> dict[str, Amendment]:

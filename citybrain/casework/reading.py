@@ -12,16 +12,19 @@ from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.attempts import with_attempts
 from citybrain.installation import Installation
-from citybrain.keys import Key, cases_visible, in_divisions, work_orders_visible, within
+from citybrain.keys import Key, cases_visible, in_divisions, within, work_orders_visible
 from citybrain.listing import SortKey, contains, page
 from citybrain.problem import invalid, not_found
 from citybrain.store.tables import cases, deliveries, events, ledger, work_orders
 
 NEVER = 2**53
+TICKING = (Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED)
+# Overdue first, then the soonest; a clock that was stopped presses nobody.
+PRESSING = case((cases.c.status.in_(TICKING), func.coalesce(cases.c.due_at, NEVER)), else_=NEVER)
 SORTS: dict[str, list[SortKey]] = {
     "newest": [(cases.c.id, True)],
     "oldest": [(cases.c.id, False)],
-    "due": [(func.coalesce(cases.c.due_at, NEVER), False), (cases.c.id, False)],  # overdue first, then the soonest
+    "due": [(PRESSING, False), (cases.c.id, False)],
     "grade": [(cases.c.grade, False), (cases.c.id, False)],
     "updated": [(cases.c.updated_at, True), (cases.c.id, True)],
 }
@@ -81,7 +84,7 @@ def visible_case(tx: Connection, case_id: str, key: Key, city: City) -> Row[Any]
 
 
 def case_of(tx: Connection, case_id: str) -> Row[Any]:
-    """The case of a work order that the key may see."""
+    """The case of a work order that the key may see, or that it just acted on."""
     return tx.execute(select(cases).where(cases.c.id == case_id)).one()
 
 
@@ -94,7 +97,9 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, A
         select(*columns, events.c.received_at, events.c.attributes)
         .where(events.c.case_id == row.id).order_by(events.c.id).limit(SHOWN)
     ).all()  # fmt: skip
-    sent = tx.execute(select(deliveries).where(deliveries.c.case_id == row.id).order_by(deliveries.c.id).limit(SHOWN)).all()
+    sent = tx.execute(
+        select(deliveries).where(deliveries.c.case_id == row.id).order_by(deliveries.c.id).limit(SHOWN)
+    ).all()
     entries = tx.execute(select(ledger).where(ledger.c.chain == row.id).order_by(ledger.c.seq)).all()
     return short(row, city, now) | {
         "explanation": row.explanation,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from sqlalchemy import ColumnElement, Connection
 
+from citybrain.casework.case import step_of
 from citybrain.city import City
 from citybrain.installation import Installation
 from citybrain.problem import FieldError, Problem
@@ -49,6 +50,7 @@ class Turn:
 
 
 def parse_request(action: str, raw: Any) -> Request:
+    step_of(action)
     if not isinstance(raw, dict):
         raise Problem(422, "the body is a JSON object", errors=[FieldError("", "not an object", 'send {"version": …}')])
     try:

@@ -7,7 +7,7 @@ from typing import Any
 import shapely
 from sqlalchemy import Connection, Select, func, select
 
-from citybrain.casework.case import Status
+from citybrain.casework.case import ACTIVE_ORDERS, Status
 from citybrain.city import City, check_city, check_ground
 from citybrain.config import Config
 from citybrain.dispatch.address import AllowList
@@ -16,7 +16,7 @@ from citybrain.routing.proof import prove_examples
 from citybrain.routing.responsibility import Responsibility, unassigned
 from citybrain.store.database import Store
 from citybrain.store.ledger import START, entry_hash
-from citybrain.store.tables import cases, deliveries, endpoints, events, ledger, work_orders
+from citybrain.store.tables import cases, chains, deliveries, endpoints, events, ledger, work_orders
 from geo.edition import Edition
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
@@ -113,6 +113,10 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
         ids(select(events.c.id).where(with_case & (events.c.case_id.is_(None) | events.c.case_id.not_in(known))))
         + ids(select(events.c.id).where(~with_case & events.c.case_id.isnot(None))),
     )
+    triaged = select(cases.c.id).where(cases.c.status == Status.TRIAGE)
+    astray = (events.c.state == "triage") & events.c.case_id.not_in(triaged)
+    astray |= (events.c.state == "cased") & events.c.case_id.in_(triaged)
+    yield "an event waits in triage exactly as long as its case", ids(select(events.c.id).where(astray))
     counted = select(events.c.case_id, func.count().label("number")).group_by(events.c.case_id).subquery()
     differs = func.coalesce(counted.c.number, 0) != cases.c.event_count
     yield (
@@ -129,14 +133,19 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
     lead = select(work_orders.c.case_id).where(work_orders.c.role == "lead")
     begun = cases.c.status.not_in((Status.TRIAGE, Status.FILED, Status.VOID, Status.SUSPENDED))
     yield "every dispatched case has a lead", ids(select(cases.c.number).where(begun, cases.c.id.not_in(lead)))
+    leading = (work_orders.c.role == "lead") & work_orders.c.status.in_(ACTIVE_ORDERS)
+    doubled = select(work_orders.c.case_id).where(leading).group_by(work_orders.c.case_id).having(func.count() > 1)
+    yield "no case has two leads at work", ids(doubled)
     nowhere = deliveries.c.endpoint_id.is_(None) & (deliveries.c.status != "held")
     nowhere |= deliveries.c.endpoint_id.isnot(None) & deliveries.c.endpoint_id.not_in(select(endpoints.c.id))
     yield "every delivery has an endpoint or is held for one", ids(select(deliveries.c.id).where(nowhere))
 
 
 def _broken_chains(tx: Connection) -> Iterator[str]:
-    """Chains with an entry that was changed, removed or added, and cases whose head is not their chain's last entry."""
+    """Chains with an entry that was changed, removed or added, whose head is not their last entry, or that nothing
+    has: removing the newest entries or a whole chain shows by its head alone."""
     heads = {row.id: (row.entries, row.head) for row in tx.execute(select(cases.c.id, cases.c.entries, cases.c.head))}
+    heads |= {row.chain: (row.entries, row.head) for row in tx.execute(select(chains))}
     chain, seq, digest = "", 0, START
     broken: set[str] = set()
     ends: dict[str, tuple[int, str]] = {}
@@ -149,5 +158,5 @@ def _broken_chains(tx: Connection) -> Iterator[str]:
             broken.add(chain)
         digest = row.hash
         ends[chain] = (seq, digest)
-    broken |= {case_id for case_id, head in heads.items() if ends.get(case_id) != head}
+    broken |= {name for name in {*heads, *ends} if ends.get(name) != heads.get(name)}
     yield from sorted(broken)

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, literal_column, select, update
 
-from citybrain.dispatch.outbox import DISABLED, hold, hold_back, release
+from citybrain.dispatch.outbox import DISABLED, hold, hold_back
 from citybrain.dispatch.sender import Outcome, Outgoing, backoff
 from citybrain.dispatch.unmasking import Persons, persons_in, unmasked
 from citybrain.store import claims
@@ -18,6 +18,8 @@ from citybrain.store.tables import attempts, deliveries, endpoints
 
 LEASE_MS = 25_000  # longer than the longest attempt, 15 s
 PENDING = deliveries.c.status == "pending"
+# Written out, since a planner does not use the partial index deliveries_in_order for values that it does not see.
+WAITING: tuple[ColumnElement[str], ...] = (literal_column("'pending'"), literal_column("'held'"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,13 @@ class Attempt:
     at: int
 
 
-def in_order() -> Any:
+def ready() -> ColumnElement[bool]:
+    """Pending, and nothing but its time keeps it back."""
+    enabled = select(endpoints.c.id).where(endpoints.c.enabled.is_(True))
+    return PENDING & deliveries.c.endpoint_id.in_(enabled) & in_order()
+
+
+def in_order() -> ColumnElement[bool]:
     """Nothing earlier of the same case still waits for the same endpoint."""
     earlier = deliveries.alias("earlier")
     return ~exists(
@@ -37,14 +45,14 @@ def in_order() -> Any:
             earlier.c.case_id == deliveries.c.case_id,
             earlier.c.endpoint_id == deliveries.c.endpoint_id,
             earlier.c.case_order < deliveries.c.case_order,
-            earlier.c.status.in_(("pending", "held")),
+            earlier.c.status.in_(WAITING),
         )
     )
 
 
 def claim_due(tx: Connection, busy: Collection[str], limit: int) -> list[tuple[Row[Any], Outgoing]]:
     """Claims what is due now and may go, the gravest first, but nothing for `busy` endpoints."""
-    where = PENDING & in_order()
+    where = ready()
     if busy:
         where = and_(where, deliveries.c.endpoint_id.not_in(sorted(busy)))
     order = (deliveries.c.grade, deliveries.c.due_at)
@@ -59,7 +67,7 @@ def claim_due(tx: Connection, busy: Collection[str], limit: int) -> list[tuple[R
 
 
 def anything_due(tx: Connection) -> bool:
-    return claims.any_due(tx, deliveries, PENDING & in_order())
+    return claims.any_due(tx, deliveries, ready())
 
 
 def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Random) -> None:
@@ -90,7 +98,8 @@ def _outgoing(row: Row[Any], endpoint: Row[Any], persons: Persons, now: int) -> 
 
 def _moved(attempt: Attempt, now: int, rng: random.Random) -> dict[str, Any]:
     row, outcome = attempt.delivery, attempt.outcome
-    moved = {"id": row.id, "fence": row.fence, "status": "pending", "due_at": now, "delivered_at": None}
+    moved: dict[str, Any] = {"id": row.id, "fence": row.fence, "status": "pending", "due_at": now}
+    moved |= {"delivered_at": None, "held_because": None}
     if outcome.kind == "delivered":
         return moved | {"status": "delivered", "delivered_at": now}
     wait = backoff(row.tries, row.grade, rng)
@@ -100,14 +109,14 @@ def _moved(attempt: Attempt, now: int, rng: random.Random) -> dict[str, Any]:
 
 
 def _judge(tx: Connection, endpoint_id: str, ended: Sequence[Attempt], now: int) -> None:
-    """The endpoint's health after these attempts; its first success after failures releases all that waits for it."""
+    """The endpoint's health after these attempts."""
     mine = endpoints.c.id == endpoint_id
     failed = [each for each in ended if each.outcome.kind != "delivered"]
     if len(failed) < len(ended):
-        before = tx.execute(select(endpoints.c.failures, endpoints.c.enabled).where(mine)).one()
+        before = tx.execute(select(endpoints.c.failures, endpoints.c.succeeded_at).where(mine)).one()
         tx.execute(update(endpoints).where(mine).values(failures=0, succeeded_at=now))
-        if before.failures and before.enabled:
-            release(tx, endpoint_id, now)
+        if before.failures:
+            _recovered(tx, endpoint_id, before.succeeded_at or 0, now)
         return
     error = failed[-1].outcome.error
     failures = endpoints.c.failures + len(failed)
@@ -119,6 +128,15 @@ def _judge(tx: Connection, endpoint_id: str, ended: Sequence[Attempt], now: int)
         if enabled.rowcount:
             hold(tx, endpoint_id)
             append_to_city(tx, Entry("endpoint.disabled", "dispatch", {"endpoint": endpoint_id, "reason": "410"}), now)
+
+
+def _recovered(tx: Connection, endpoint_id: str, last_success: int, now: int) -> None:
+    """An outage is over: what failed only since the last success is due at once. What had failed before, while others
+    arrived, has its own reasons and keeps its schedule, or it would use up its tries within seconds."""
+    before = (attempts.c.delivery_id == deliveries.c.id) & (attempts.c.at <= last_success)
+    victims = PENDING & (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.tries > 0)
+    victims &= ~exists(select(attempts.c.id).where(before))
+    tx.execute(update(deliveries).where(victims).values(due_at=now))
 
 
 def held_count(tx: Connection) -> dict[str, int]:

@@ -70,7 +70,9 @@ def create(tx: Connection, change: dict[str, Any], city: City, actor: str, now: 
         if not change.get(name):
             raise invalid(name, "it is required", "add it to the body")
     _check_name(tx, change["name"], None)
-    row: dict[str, Any] = {"department": None, "unmasked": False} | {name: v for name, v in change.items() if v is not None}
+    row: dict[str, Any] = {"department": None, "unmasked": False} | {
+        name: v for name, v in change.items() if v is not None
+    }
     row |= {name: row.get(name) or [] for name in ("domains", "divisions", "types")}
     row |= {"id": new_id(), "secrets": [{"secret": new_secret(), "until": None}], "enabled": True, "demo": demo}
     tx.execute(insert(endpoints).values(**row, failures=0, created_at=now))

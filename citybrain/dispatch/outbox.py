@@ -102,7 +102,8 @@ def adopt(tx: Connection, endpoint: Row[Any], city: Structure, now: int) -> int:
     if endpoint.department:
         below = sorted(city.departments_below(endpoint.department))
         waiting &= deliveries.c.department.in_(below)
-    found = [row.id for row in tx.execute(select(deliveries).where(waiting)).all() if wants(endpoint, row, city)]
+    seen = (deliveries.c[name] for name in ("id", "department", "domain", "case_type", *LEVELS))  # not the bodies
+    found = [row.id for row in tx.execute(select(*seen).where(waiting)) if wants(endpoint, row, city)]
     for start in range(0, len(found), 500):
         chosen = deliveries.c.id.in_(found[start : start + 500])
         tx.execute(update(deliveries).where(chosen).values(endpoint_id=endpoint.id, due_at=now, **state_at(endpoint)))
@@ -133,11 +134,13 @@ def release(tx: Connection, endpoint_id: str, now: int) -> None:
 
 
 def orphan(tx: Connection, endpoint_id: str) -> None:
-    """A deleted endpoint leaves what it had not received to the department's next one."""
+    """A deleted endpoint leaves what it had not received to the department's next one, with all its tries. What is on
+    its way changes hands too: whoever sends it has lost the claim."""
     mine = (deliveries.c.endpoint_id == endpoint_id) & deliveries.c.status.in_(("pending", "held"))
     tests = mine & deliveries.c.case_id.is_(None)  # nobody else's
     tx.execute(update(deliveries).where(tests).values(status="failed", held_because=None))
-    tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **_state(NO_ENDPOINT)))
+    afresh = {"fence": deliveries.c.fence + 1, "lease_until": 0, "tries": 0}
+    tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **afresh, **_state(NO_ENDPOINT)))
 
 
 def state_at(endpoint: Row[Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from citybrain.store.database import StoreUnavailable
 from geo.mistake import did_you_mean
 
 BATCH_EVENTS = 10_000
-BATCH_MIB = 16
+BATCH_BYTES = 16 * MIB
 OUTCOMES = {"new": "accepted", "known": "duplicate", "conflict": "rejected"}
 
 
@@ -41,11 +41,11 @@ class Intake:
 
     async def post_batch(self, request: Request, key: Key) -> Response:
         key.require(May.POST)
-        body = await read_body(request, BATCH_MIB * MIB)
+        body = await read_body(request, BATCH_BYTES)
         lines = request.headers.get("content-type", "").split(";")[0].strip() == "application/x-ndjson"
         items = _lines(body) if lines else _array(body)
         if len(items) > BATCH_EVENTS:
-            raise Problem(422, f"{len(items)} events in one batch: send {BATCH_EVENTS} at most")
+            raise invalid("body", f"{len(items)} events in one batch", f"send {BATCH_EVENTS} at most")
         self._rates.take(key.name, len(items))
         checked = [self._check_or_problem(item, key) for item in items]
         receipts = iter(await self.commit([each for each in checked if isinstance(each, Filing)]))
@@ -96,7 +96,8 @@ def accepted(receipt: Receipt) -> dict[str, Any]:
 def _array(body: bytes) -> list[Any]:
     items = parse_json(body)
     if not isinstance(items, list):
-        raise Problem(422, "a batch is a JSON array, or NDJSON with content-type application/x-ndjson")
+        remedy = "send [{…}, {…}], or a line an event with content-type application/x-ndjson"
+        raise invalid("body", "a batch is a JSON array or NDJSON", remedy)
     return items
 
 

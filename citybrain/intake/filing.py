@@ -88,7 +88,14 @@ def _row(filing: Filing, place: Place, now: int) -> dict[str, Any]:
 def _recorded(tx: Connection, rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Any]:
     """What the store holds under each (source, source_event_id) of the batch, ours or what was there before."""
     found: dict[tuple[str, str], Any] = {}
-    columns = (events.c.id, events.c.source, events.c.source_event_id, events.c.body_hash, events.c.domain, events.c.place)
+    columns = (
+        events.c.id,
+        events.c.source,
+        events.c.source_event_id,
+        events.c.body_hash,
+        events.c.domain,
+        events.c.place,
+    )
     for source in {row["source"] for row in rows}:
         ids = [row["source_event_id"] for row in rows if row["source"] == source]
         for start in range(0, len(ids), IDS_A_QUERY):
@@ -98,9 +105,7 @@ def _recorded(tx: Connection, rows: Sequence[dict[str, Any]]) -> dict[tuple[str,
     return found
 
 
-def _keep_reporters(
-    tx: Connection, filings: Sequence[Filing], rows: Sequence[dict[str, Any]], kept: set[str]
-) -> None:
+def _keep_reporters(tx: Connection, filings: Sequence[Filing], rows: Sequence[dict[str, Any]], kept: set[str]) -> None:
     known = [
         {"event_id": row["id"], "name": filing.report.reporter.name, "phone": filing.report.reporter.phone}
         for filing, row in zip(filings, rows, strict=True)

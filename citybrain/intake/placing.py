@@ -1,18 +1,20 @@
 """Where each report is: coordinates turned to WGS-84 and located in one vectorised pass a datum, geometries, division
 codes and addresses for the rest. What is wrong with a location is said here, before anything is kept."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from pydantic import ValidationError
 
 from citybrain.city import City
 from citybrain.installation import Installation
 from citybrain.intake.report import Location
-from citybrain.problem import invalid
-from geo.datum import to_wgs84
+from citybrain.problem import Problem, field_errors, invalid
+from geo.datum import check_datum, to_wgs84
 from geo.geometry import GeometryError, geometry_to_wgs84, parse_geometry
 from geo.locator import Locator
 from geo.place import Place
@@ -33,7 +35,7 @@ class Spot:
 def check_location(location: Location, datum: str | None, here: Installation) -> Spot:
     """Raises Problem (422): no degrees, (0, 0), exchanged coordinates, a bad geometry, an unknown division."""
     city = here.city
-    datum = location.datum or datum or city.default_datum
+    datum = check_datum(location.datum or datum or city.default_datum)
     point = location.lng is not None and location.lat is not None and not _is_placeholder(location, city)
     if point:
         _check_degrees(location, datum, city)
@@ -43,7 +45,9 @@ def check_location(location: Location, datum: str | None, here: Installation) ->
     geometry = None
     if location.geometry is not None:
         try:
-            geometry = geometry_to_wgs84(parse_geometry(location.geometry), datum)
+            posted = parse_geometry(location.geometry)
+            _check_positions(posted, datum, city)
+            geometry = geometry_to_wgs84(posted, datum)
         except GeometryError as error:
             raise invalid("location.geometry", error.reason, error.remedy) from None
     return Spot(location, datum, point, geometry)
@@ -76,7 +80,8 @@ def place_of(raw: dict[str, Any], installation: Installation) -> dict[str, Any]:
     try:
         location = Location.model_validate(raw)
     except ValidationError as error:
-        raise invalid("location", error.errors()[0]["msg"], 'as in {"lng": 116.12, "lat": 24.29}') from None
+        errors = field_errors({**each, "loc": ("location", *each["loc"])} for each in error.errors())
+        raise Problem(422, f"{errors[0].field}: {errors[0].message}", errors=errors) from None
     return locate([check_location(location, None, installation)], installation.locator)[0].as_dict()
 
 
@@ -94,20 +99,45 @@ def _check_degrees(location: Location, datum: str, city: City) -> None:
     lng, lat = float(location.lng or 0), float(location.lat or 0)
     if lng == 0 and lat == 0:
         raise invalid("location", "(0, 0) is no position in any city", "leave lng and lat out, or wait for a position")
+    exchanged = lat, lng
     if datum.startswith("epsg:"):
-        lng, lat = (float(values[0]) for values in to_wgs84(np.array([lng]), np.array([lat]), datum))
-        if not (np.isfinite(lng) and np.isfinite(lat)):
-            raise invalid("location", f"no position in {datum}", "send lng as easting and lat as northing")
-    if _fits(lat, lng, city) and not _fits(lng, lat, city):
-        raise invalid("location", f"lng {lng:g} and lat {lat:g} fit the city only when exchanged", "exchange them")
+        (lng, lat), exchanged = _turned(lng, lat, datum), _turned(lat, lng, datum)
+    if _fits(*exchanged, city) and not _fits(lng, lat, city):
+        shown = f"lng {location.lng:g} and lat {location.lat:g}"
+        raise invalid("location", f"{shown} fit the city only when exchanged", "exchange them")
+    if not (math.isfinite(lng) and math.isfinite(lat)):
+        raise invalid("location", f"no position in {datum}", "send lng as easting and lat as northing")
     if not -180 <= lng <= 180:
         raise invalid("location.lng", f"{lng:g} is no longitude", "degrees from -180 to 180")
     if not -90 <= lat <= 90:
         raise invalid("location.lat", f"{lat:g} is no latitude", "degrees from -90 to 90")
 
 
+def _check_positions(geometry: Any, datum: str, city: City) -> None:
+    """The same for every position of a geometry."""
+    xy = shapely.get_coordinates(geometry)
+    if not xy.any():
+        raise GeometryError("(0, 0) is no position in any city", "leave it out, or wait for a position")
+    exchanged = xy[:, ::-1]
+    if datum.startswith("epsg:"):
+        xy, exchanged = (np.column_stack(to_wgs84(each[:, 0], each[:, 1], datum)) for each in (xy, exchanged))
+    if _all_fit(exchanged, city) and not _all_fit(xy, city):
+        raise GeometryError("the positions fit the city only when exchanged", "send each as [lng, lat]")
+    if not datum.startswith("epsg:") and (np.abs(xy) > (180, 90)).any():
+        raise GeometryError("a position is no degrees", "lng from -180 to 180, lat from -90 to 90")
+
+
+def _all_fit(xy: Any, city: City) -> bool:
+    west, south, east, north = city.envelope
+    low, high = (west - SWAP_MARGIN, south - SWAP_MARGIN), (east + SWAP_MARGIN, north + SWAP_MARGIN)
+    return bool(((xy >= low) & (xy <= high)).all())
+
+
+def _turned(x: float, y: float, datum: str) -> tuple[float, float]:
+    lng, lat = to_wgs84(np.array([x]), np.array([y]), datum)
+    return float(lng[0]), float(lat[0])
+
+
 def _fits(lng: float, lat: float, city: City) -> bool:
     west, south, east, north = city.envelope
     return west - SWAP_MARGIN <= lng <= east + SWAP_MARGIN and south - SWAP_MARGIN <= lat <= north + SWAP_MARGIN
-
-

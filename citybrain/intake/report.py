@@ -1,6 +1,7 @@
 """The one definition of a report 上报: it validates what is posted and documents it. Nothing here touches the store."""
 
 import hashlib
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -18,26 +19,34 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from citybrain.problem import FieldError, Problem
+from citybrain.problem import FieldError, Problem, field_errors, invalid
 from geo.datum import check_datum
 
 MAX_DEPTH = 32
 MAX_ERRORS = 20
 FUTURE_MS = 10 * 60 * 1000  # phones' clocks run ahead a little
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 EARLIEST = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
 def _known_datum(name: str) -> str:
     try:
-        check_datum(name)
+        return check_datum(name)
     except ValueError as error:
         raise PydanticCustomError("datum", "{reason}", {"reason": str(error)}) from None
-    return name
 
 
 def _text_time(value: Any) -> Any:
-    if not isinstance(value, str):
+    """Seconds since 1970, which pydantic would take too, may as well be milliseconds or another calendar's."""
+    if not isinstance(value, str) or not _DATE.match(value):
         raise PydanticCustomError("time", "must be a text such as 2026-11-22T08:00:00+08:00")
+    return value
+
+
+def _no_truth(value: Any) -> Any:
+    """True equals 1 in Python, not in JSON."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("literal_error", "Input should be 1, 2, 3 or 4")
     return value
 
 
@@ -45,6 +54,7 @@ Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True)]
 Degrees = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Datum = Annotated[Text, AfterValidator(_known_datum)]
 Time = Annotated[AwareDatetime, BeforeValidator(_text_time)]
+Grade = Annotated[Literal[1, 2, 3, 4], BeforeValidator(_no_truth)]
 
 
 class _Strict(BaseModel):
@@ -52,7 +62,7 @@ class _Strict(BaseModel):
 
 
 class Location(_Strict):
-    """Where: coordinates, a GeoJSON geometry, a division code or an address. Coordinates win over the others."""
+    """Where: a GeoJSON geometry, coordinates, a division code or an address; the first of these that is given counts."""
 
     lng: Degrees | None = None
     lat: Degrees | None = None
@@ -85,7 +95,7 @@ class Report(_Strict):
     title: Annotated[Text, Field(max_length=200)] = ""
     description: Annotated[Text, Field(max_length=10_000)] = ""
     occurred_at: Time
-    grade: Literal[1, 2, 3, 4] | None = None
+    grade: Grade | None = None
     location: Location
     reporter: Reporter | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)
@@ -105,10 +115,12 @@ class Report(_Strict):
 def parse_report(raw: Any, now: int) -> Report:
     """A validated report from parsed JSON, or a Problem (422) that lists every mistake. `now` in ms."""
     if not isinstance(raw, dict):
-        raise Problem(422, "an event is a JSON object", errors=[FieldError("", "not an object", "send {…}")])
-    if _deeper_than(raw, MAX_DEPTH):
-        error = FieldError("", f"nested deeper than {MAX_DEPTH}", "flatten attributes; simplify the geometry")
-        raise Problem(422, "the event is nested too deeply", errors=[error])
+        raise invalid("body", "an event is a JSON object", "send {…}; several go to /api/v1/events/batch")
+    for name, value in raw.items():
+        if _deeper_than(value, MAX_DEPTH):
+            raise invalid(name, f"nested deeper than {MAX_DEPTH}", "flatten it")
+    if (where := _nul_in(raw)) is not None:
+        raise invalid(where, "it contains the NUL character", "leave the character out")
     try:
         report = Report.model_validate(raw)
     except ValidationError as error:
@@ -122,14 +134,12 @@ def parse_report(raw: Any, now: int) -> Report:
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON as everyone understands it: UTF-8, no NaN, no lone surrogates, no NUL characters."""
+    """JSON as everyone understands it: UTF-8, no NaN, no lone surrogates; of a name given twice the last counts."""
     try:
-        if b"\\u0000" in body and "\x00" in orjson.dumps(orjson.loads(body)).decode().replace("\\u0000", "\x00"):
-            raise Problem(422, "a text contains the NUL character", errors=[FieldError("", "NUL", "leave it out")])
         return orjson.loads(body)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError) as error:
+    except orjson.JSONDecodeError as error:
         remedy = "send UTF-8 JSON; NaN, Infinity and lone surrogates are no JSON"
-        raise Problem(422, f"not JSON: {error}", errors=[FieldError("", str(error), remedy)]) from None
+        raise invalid("body", f"not JSON: {error}", remedy) from None
 
 
 def canonical(raw: Any) -> bytes:
@@ -161,30 +171,24 @@ def _deeper_than(value: Any, limit: int) -> bool:
     return False
 
 
-_REMEDIES = {
-    "missing": "this field is required",
-    "extra_forbidden": "no such field: check the spelling, or put it into attributes",
-    "finite_number": "send a finite number",
-    "float_type": "send a number, not a text",
-    "string_type": "send a text",
-    "string_too_long": "shorten it",
-    "string_too_short": "it must not be empty",
-    "literal_error": "grades are 1 (Ⅰ), 2, 3 or 4 (Ⅳ)",
-    "timezone_aware": "add the offset, as in 2026-11-22T08:00:00+08:00",
-    "datetime_from_date_parsing": "RFC 3339 with an offset, as in 2026-11-22T08:00:00+08:00",
-    "datetime_parsing": "RFC 3339 with an offset, as in 2026-11-22T08:00:00+08:00",
-    "time": "RFC 3339 with an offset, as in 2026-11-22T08:00:00+08:00",
-    "dict_type": "send a JSON object",
-    "model_type": "send a JSON object",
-    "datum": "name the datum that the device really uses",
-    "location": 'as in {"lng": 116.12, "lat": 24.29, "datum": "gcj02"}',
-}
+def _nul_in(raw: dict[str, Any]) -> str | None:
+    """The path of the first text with a NUL character, which PostgreSQL cannot keep."""
+    if b"\\u0000" not in orjson.dumps(raw):
+        return None
+    stack: list[tuple[str, Any]] = [("", raw)]
+    while stack:
+        path, value = stack.pop()
+        names = value if isinstance(value, dict) else ()
+        if any("\x00" in text for text in (names or [value]) if isinstance(text, str)):
+            return path or "body"
+        if isinstance(value, dict):
+            stack.extend((f"{path}.{name}".lstrip("."), item) for name, item in value.items())
+        elif isinstance(value, list):
+            stack.extend((f"{path}.{index}", item) for index, item in enumerate(value))
+    return None
 
 
 def _problem(error: ValidationError) -> Problem:
-    errors = [
-        FieldError(".".join(str(part) for part in item["loc"]), item["msg"], _REMEDIES.get(item["type"], item["msg"]))
-        for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-    ]
+    errors = field_errors(error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS])
     fields = ", ".join(dict.fromkeys(each.field for each in errors))
     return Problem(422, f"the event has {error.error_count()} mistake(s): {fields}", errors=errors)

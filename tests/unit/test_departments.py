@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from citybrain.routing.departments import check_departments, load_departments
 from citybrain.domain import load_domains
+from citybrain.routing.departments import check_departments, load_departments
 from citybrain.routing.responsibility import Responsibility, unassigned
 from geo.divisions import Division, Divisions, read_divisions
 from geo.mistake import Mistakes

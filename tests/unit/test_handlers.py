@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from citybrain.routing.departments import Department
 from citybrain.domain import load_domains
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision
+from citybrain.routing.departments import Department
 from citybrain.routing.report import Filed
 from citybrain.routing.responsibility import Responsibility
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citybrain.routing.departments import Department
 from citybrain.domain import load_domains
-from citybrain.routing.manifest import read_manifest
 from citybrain.routing.casualties import casualties, count
 from citybrain.routing.catalogue import Catalogue
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOST, TRIAGE, Decision
+from citybrain.routing.departments import Department
 from citybrain.routing.explain import explain
+from citybrain.routing.manifest import read_manifest
 from citybrain.routing.report import Filed
 from citybrain.routing.responsibility import Responsibility
 from citybrain.routing.route import route

@@ -1,0 +1,261 @@
+"""Cases that are acted on and answered at random, in a real store: what must hold of them after every single step."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from desk import Desk
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import Row
+
+from citybrain.casework.case import ACTIVE_ORDERS, ENDED, STEPS, legal_actions
+from citybrain.casework.followup import follow_up
+from citybrain.clock import to_datetime
+from citybrain.problem import Problem
+from citybrain.store.tables import cases, deliveries, events, feedbacks, ledger, work_orders
+
+REPORTS: list[dict[str, Any]] = [
+    {},
+    {"description": "嗯"},
+    {"domain": "fire", "type": "fire.building_fire"},
+    {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}},
+    {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}, "grade": 2},
+]
+DEPARTMENTS = ("441402-cg", "441402-zj", "441402-xf", "441402-ga")
+DIVISIONS = ("441402", "441403", "441402004")
+SELDOM = {"merge", "void", "split", "note", "supervise"}
+AFTER = {"sent": {"accepted", "returned", "completed", "cancelled"}, "accepted": {"returned", "completed", "cancelled"}}
+any_of = st.integers(0, 10_000)
+
+
+class CaseLife(RuleBasedStateMachine):
+    def __init__(self, new_desk: Any) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.desk: Desk = new_desk(Path(self.folder.name))
+        self.versions: dict[str, int] = {}
+        self.order_states: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        self.desk.here.store.close()
+        self.folder.cleanup()
+
+    @initialize()
+    def a_fire_is_reported(self) -> None:
+        self.desk.open(**REPORTS[2])
+
+    @precondition(lambda self: len(self.versions) < 4)  # few cases that go far, not many that begin
+    @rule(report=st.sampled_from(REPORTS))
+    def something_is_reported(self, report: dict[str, Any]) -> None:
+        self.desk.open(**report)
+
+    @precondition(lambda self: self.versions)
+    @rule(which=any_of, action=st.sampled_from(sorted(STEPS)), choice=any_of)
+    def somebody_acts(self, which: int, action: str, choice: int) -> None:
+        case = self.pick(which)
+        legal = action in legal_actions(case.status)
+        answer = self.try_to(case, action, **self.body(action, case, choice))
+        assert answer in ({200, 409, 422} if legal else {409})
+        assert self.desk.case(case.id).version == case.version + (answer == 200)
+
+    @precondition(lambda self: self.versions)
+    @rule(which=any_of, choice=any_of)
+    def somebody_takes_a_next_step(self, which: int, choice: int) -> None:
+        """As operators do: what the page offers, and rarely the end of a case."""
+        case = self.pick(which)
+        if legal := [action for action in legal_actions(case.status) if action not in SELDOM]:
+            self.somebody_acts(which, legal[choice % len(legal)], choice)
+
+    @precondition(lambda self: self.versions)
+    @rule(which=any_of)
+    def somebody_acts_on_what_is_no_longer_so(self, which: int) -> None:
+        case = self.pick(which)
+        assert self.try_to(case, "note", version=case.version - 1 or 9, text="嗯") == 409
+
+    @precondition(lambda self: self.order_states)
+    @rule(which=any_of, status=st.sampled_from(["accepted", "returned", "progress", "completed"]))
+    def a_department_answers(self, which: int, status: str) -> None:
+        self.desk.answer(sorted(self.order_states)[which % len(self.order_states)], status)
+
+    @precondition(lambda self: self.order_states)
+    @rule(status=st.sampled_from(["accepted", "returned", "completed"]))
+    def all_departments_at_work_answer(self, status: str) -> None:
+        for order_id, state in sorted(self.order_states.items()):
+            if state in ACTIVE_ORDERS:
+                self.desk.answer(order_id, status)
+
+    @precondition(lambda self: self.desk.rows(feedbacks))
+    @rule(which=any_of)
+    def a_department_says_it_again(self, which: int) -> None:
+        said = self.desk.rows(feedbacks)
+        again, before = said[which % len(said)], self.desk.rows(ledger)
+        self.desk.answer(again.work_order_id, again.status, again.feedback_id)
+        assert self.desk.rows(ledger) == before
+
+    @rule(minutes=st.sampled_from([1, 10, 600, 10_000]))
+    def time_passes(self, minutes: int) -> None:
+        self.desk.pass_time(minutes=minutes)
+        here = self.desk.here
+        follow_up(here.store, here.city, self.desk.now)
+        before = self.desk.rows(ledger)
+        follow_up(here.store, here.city, self.desk.now)
+        assert self.desk.rows(ledger) == before  # once is enough
+
+    def try_to(self, case: Row[Any], action: str, **body: Any) -> int:
+        """The HTTP status of the answer; whatever is refused changes nothing."""
+        try:
+            self.desk.act(case.id, action, **body)
+        except Problem as problem:
+            assert self.desk.case(case.id) == case
+            return problem.status
+        return 200
+
+    def pick(self, which: int) -> Row[Any]:
+        """Mostly one that is still open."""
+        known = self.desk.rows(cases)
+        still = [case for case in known if case.status not in ENDED]
+        return known[which % len(known)] if which % 5 == 0 or not still else still[which % len(still)]
+
+    def in_days(self, days: int) -> str:
+        return (to_datetime(self.desk.now) + timedelta(days=days)).isoformat()
+
+    def cases_with_orders(self) -> Iterator[tuple[Row[Any], list[Row[Any]]]]:
+        orders = self.desk.rows(work_orders)
+        return ((case, [each for each in orders if each.case_id == case.id]) for case in self.desk.rows(cases))
+
+    def body(self, action: str, case: Row[Any], choice: int) -> dict[str, Any]:
+        """What the action requires, the choice among its values made by `choice`."""
+        department, other = DEPARTMENTS[choice % 4], DEPARTMENTS[choice // 4 % 4]
+        mine = [row.id for row in self.desk.rows(events, events.c.case_id == case.id)]
+        known = self.desk.here.domains[case.domain].catalogue.types
+        every: dict[str, dict[str, Any]] = {
+            "dispatch": {"department": department, "assist": [other], "type": sorted(known)[choice % len(known)]},
+            "relocate": {"location": {"division_code": DIVISIONS[choice % 3]}, "reason": "位置有误"},
+            "reassign": {"department": department, "reason": "指定主办"},
+            "extend": {"until": self.in_days(choice % 1000), "reason": "等"},
+            "suspend": {"until": self.in_days(choice % 28 + 1), "reason": "等"},
+            "supervise": {"reason": "催办"},
+            "note": {"text": "嗯"},
+            "verify": {"passed": choice % 3 > 0, "reason": "没有修好"},
+            "merge": {"into": self.pick(choice).number},
+            "split": {"events": mine[: choice % 3]},
+        }
+        return every.get(action, {} if action in ("resume", "close") else {"reason": "有原因"})
+
+    @invariant()
+    def the_store_keeps_what_it_promises(self) -> None:
+        assert self.desk.broken() == []
+
+    @invariant()
+    def versions_only_rise(self) -> None:
+        now = {case.id: case.version for case in self.desk.rows(cases)}
+        assert all(now[case_id] >= version for case_id, version in self.versions.items())
+        self.versions = now
+
+    @invariant()
+    def orders_only_move_forward(self) -> None:
+        now = {order.id: order.status for order in self.desk.rows(work_orders)}
+        for order_id, state in self.order_states.items():
+            assert now[order_id] in {state} | AFTER.get(state, set())
+        self.order_states = now
+
+    @invariant()
+    def a_status_is_what_its_ledger_says(self) -> None:
+        entries = self.desk.rows(ledger)
+        assert all(entry.actor for entry in entries)
+        for case in self.desk.rows(cases):
+            mine = ((entry.action, json.loads(entry.data)) for entry in entries if entry.chain == case.id)
+            assert case.status == told_by(mine)
+
+    @invariant()
+    def orders_fit_their_case(self) -> None:
+        for case, orders in self.cases_with_orders():
+            active = [order for order in orders if order.status in ACTIVE_ORDERS]
+            leads = [order for order in active if order.role == "lead"]
+            out = case.status in ("dispatched", "accepted", "suspended")
+            lead_done = any(order.role == "lead" and order.status == "completed" for order in orders)
+            assert len(leads) <= 1
+            assert [order.department for order in leads] in ([case.lead], [])
+            assert bool(leads) <= out, "nobody leads what is not out for handling"
+            assert not out or leads or lead_done
+            assert not active or out or case.status == "returned"
+            departments = [order.department for order in active]
+            assert len(departments) == len(set(departments)), "a department has one order of a case in hand"
+
+    @invariant()
+    def clocks_stand_still_only_while_suspended(self) -> None:
+        for case, orders in self.cases_with_orders():
+            rests = case.status == "suspended"
+            assert (case.suspended_until is not None) == (case.suspended_from is not None) == rests
+            assert (case.left_seconds is not None) == rests
+            assert (case.due_at is None) == (rests or case.started_at is None) or case.status == "void"
+            assert (case.closed_at is not None) == (case.status == "closed")
+            clocks = {(order.due_at, order.left_seconds) for order in orders if order.status in ACTIVE_ORDERS}
+            assert clocks <= {(case.due_at, case.left_seconds)}
+
+    @invariant()
+    def events_wait_in_triage_exactly_with_their_case(self) -> None:
+        waiting = {case.id: case.status == "triage" for case in self.desk.rows(cases)}
+        for event in self.desk.rows(events):
+            assert (event.state == "triage") == waiting[event.case_id]
+
+    @invariant()
+    def messages_are_in_order_and_none_follows_a_cancellation(self) -> None:
+        last: dict[Any, int] = {}
+        told: dict[Any, list[str]] = {}
+        for delivery in self.desk.rows(deliveries):  # by id: as they were made
+            assert delivery.case_order > last.get(delivery.case_id, 0)
+            last[delivery.case_id] = delivery.case_order
+            told.setdefault(delivery.work_order_id, []).append(delivery.type)
+        for types in told.values():
+            assert types[0] == "work_order.dispatched"
+            assert types.count("work_order.dispatched") == 1
+            assert "work_order.cancelled" not in types[:-1]
+
+
+def told_by(entries: Iterator[tuple[str, dict[str, Any]]]) -> str:
+    """The status that a case's ledger tells, without a look at the case."""
+    leads_to = {
+        "triage": "triage", "dispatched": "dispatched", "reassigned": "dispatched", "returned": "returned",
+        "completed": "completed", "verified": "verified", "reworked": "dispatched", "closed": "closed",
+        "reopened": "dispatched", "merged_into": "void", "voided": "void",
+    }  # fmt: skip
+    status, before = "", ""
+    for action, data in entries:
+        if action == "suspended":
+            status, before = "suspended", status
+        elif action == "resumed":
+            status = before
+        elif action == "feedback" and data["effect"] and data["role"] == "lead" and data["status"] != "progress":
+            moved = "returned" if data["status"] == "returned" else "accepted"
+            status, before = (status, moved) if status == "suspended" else (moved, before)
+        else:
+            status = leads_to.get(action, status)
+    return status
+
+
+def test_whatever_happens_to_cases_their_record_stays_whole(new_desk: Any) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: CaseLife(new_desk),
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            report_multiple_bugs=False,
+            phases=[Phase.generate],  # a step takes some ms in a real store: shrinking would take minutes
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
