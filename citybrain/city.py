@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from citybrain.deadline import Calendar
 from citybrain.mistakes import from_validation
 from citybrain.routing.departments import Department, Departments, check_departments
 from geo.datum import check_datum
 from geo.divisions import Divisions, check_divisions
-from geo.edition import Edition, check_boundaries, load_edition
+from geo.edition import Edition, check_boundaries, check_crs, load_edition
 from geo.locator import Locator
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
@@ -39,6 +39,12 @@ def _datum(name: str) -> str:
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _four(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) != 4:
+        raise ValueError("four degrees: west, south, east, north")
+    return value
 
 
 def _degrees(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -67,7 +73,7 @@ class CityTable(_Table):
     crs: str = Field(description="projected, for metres")
     snap_m: Annotated[float, Field(ge=0, le=10_000)] = 50
     near_m: Annotated[float, Field(ge=0, le=1_000)] = 10
-    envelope: Annotated[tuple[float, float, float, float], AfterValidator(_degrees)]
+    envelope: Annotated[tuple[float, float, float, float], BeforeValidator(_four), AfterValidator(_degrees)]
     placeholders: list[Annotated[tuple[float, float], AfterValidator(_position)]] = []
     boundaries_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = Field(description="they hold since then")
 
@@ -222,7 +228,10 @@ def check_ground(pack: Path) -> list[Mistake]:
     tables = {level: levels[level] for level in LEVELS if level in levels}
     generated = any(isinstance(table, dict) and table.get("generated") is True for table in tables.values())
     divisions, _ = check_divisions(pack / "divisions.csv")
-    return check_boundaries(pack, divisions, list(tables), generate_cells=generated)
+    head = raw.get("city")
+    crs = head.get("crs") if isinstance(head, dict) else None
+    wrong = check_crs(crs) if isinstance(crs, str) else []
+    return wrong + check_boundaries(pack, divisions, list(tables), generate_cells=generated)
 
 
 def _read_toml(path: Path) -> tuple[dict[str, Any], list[Mistake]]:

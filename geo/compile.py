@@ -32,7 +32,7 @@ def compile_layers(
     progress: Progress | None = None,
 ) -> Compiled:
     """The layers, coarse to fine, and what the topology check found. Raises `Mistakes`."""
-    mistakes = _wrong_crs(crs)
+    mistakes = wrong_crs(crs)
     tables = {}
     for level, path in files.items():
         if progress:
@@ -57,7 +57,7 @@ def check_polygons(path: Path, level: str, divisions: Divisions) -> list[Mistake
     return mistakes
 
 
-def _wrong_crs(crs: str) -> list[Mistake]:
+def wrong_crs(crs: str) -> list[Mistake]:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 

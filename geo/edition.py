@@ -71,6 +71,12 @@ def load_edition(
     return Edition(f"{day}-{digest[:8]}", day, crs, nested, MappingProxyType(layers), tuple(findings))
 
 
+def check_crs(crs: str) -> list[Mistake]:
+    from geo.compile import wrong_crs
+
+    return wrong_crs(crs)
+
+
 def check_boundaries(
     pack_dir: Path, divisions: Divisions, levels: Sequence[str], *, generate_cells: bool = False
 ) -> list[Mistake]:

@@ -34,7 +34,7 @@ def check_packs(config: Config) -> tuple[list[str], bool]:
     lines = []
     if city is not None:
         try:
-            edition = city.edition(config.data / "editions") if not ground else None
+            edition = city.edition(config.data / "editions") if not ground and len(city.divisions) else None
             lines += [f"{level}: {len(layer)} polygons" for level, layer in edition.layers.items()] if edition else []
             mistakes += _elsewhere(city, edition) if edition else []
         except Mistakes as error:
