@@ -34,8 +34,8 @@ _WORD = re.compile(r"[0-9a-zÀ-ɏ]")  # Latin letters, which stand apart in word
 # A division's bare name before one of these is a road or a house, not the division.
 _ROAD = re.compile(r".{0,3}?(路|街(?!道)|大道|巷|桥|公园|广场|花园|小区|酒店|医院|学校|小学|中学|站)")
 _STREET = re.compile(
-    r" (st|street|ave?|avenue|rd|road|blvd|boulevard|dr|drive|la?ne?|ct|court|pl|place|way|pkwy|parkway|hwy|highway|pike"
-    r"|ter|terrace|cir|circle|sq|square)(?![0-9a-z])"
+    r" (st|street|ave?|avenue|rd|road|blvd|boulevard|dr|drive|la?ne?|ct|court|pl|place|way|pkwy|parkway|hwy|highway"
+    r"|pike|ter|terrace|cir|circle|sq|square)(?![0-9a-z])"
 )
 _DEPTH = {level: depth for depth, level in enumerate(LEVELS)}
 
@@ -53,15 +53,16 @@ class _Named:
     def length(self) -> int:
         return self.end - self.start
 
+    def holds(self, other: _Named) -> bool:
+        """Whether it is a longer name around the other."""
+        return self.start <= other.start and other.end <= self.end and self.length > other.length
+
 
 class AddressIndex:
-    """Every way each division's name is written, searched for all at once. Safe to share between threads.
+    """Every way each division's name is written, searched for all at once. Safe to share between threads."""
 
-    Where levels do not nest, no name says anything about another: each level is read by itself.
-    """
-
-    def __init__(self, divisions: Divisions, nested: bool = True) -> None:
-        self._divisions, self._nested = divisions, nested
+    def __init__(self, divisions: Divisions) -> None:
+        self._divisions = divisions
         spellings: dict[str, list[tuple[str, int]]] = {}
         for level in _SUFFIXES:
             for row in divisions.level(level):
@@ -75,25 +76,31 @@ class AddressIndex:
     def match(self, text: str) -> list[Division]:
         """The divisions below the city that the text names best, by code: one if it is clear, several if equally good.
 
-        A division counts together with those above it that stand before it in the text (after it in Latin letters). A chain that contradicts
-        another division in the text is out; of the others the one that explains most characters wins, then the most
-        specific.
+        A division counts together with those above it that stand before it in the text (after it in Latin letters). A
+        chain that contradicts another division in the text is out; of the others the one that explains most characters
+        wins, then the most specific.
         """
-        return self._best(self._named(_plain(text[:LONGEST])))
-
-    def match_levels(self, text: str) -> list[list[Division]]:
-        """`match` for each level below the city by itself, coarse to fine, without those that nothing names."""
         named = self._named(_plain(text[:LONGEST]))
-        levels = [{code: span for code, span in named.items() if self._depth(code) == depth} for depth in _DEPTH.values()]
-        return [rows for mine in levels[1:] if (rows := self._best(mine))]
-
-    def _best(self, named: Mapping[str, _Named]) -> list[Division]:
         scores = {code: self._score(code, named) for code in named}
         best = max((score for score in scores.values() if score is not None), default=None)
         rows = [
             self._divisions.get(code) for code, score in sorted(scores.items()) if score == best and best is not None
         ]
         return [row for row in rows if row is not None and row.level != LEVELS[0]]
+
+    def match_levels(self, text: str) -> list[list[Division]]:
+        """The divisions that the text names, level by level, coarse to fine: for cities whose levels do not nest, where
+        no name says anything about another."""
+        named = self._named(_plain(text[:LONGEST]))
+        found: dict[str, list[Division]] = {level: [] for level in LEVELS[1:]}
+        for code, span in sorted(named.items()):
+            row = self._divisions.get(code)
+            if row is None or row.level == LEVELS[0] or span.ending == _BARE:
+                continue
+            rivals = (named[other.code] for other in self._divisions.level(row.level) if other.code in named)
+            if not any(other.holds(span) for other in rivals):
+                found[row.level].append(row)
+        return [rows for rows in found.values() if rows]
 
     def _named(self, text: str) -> dict[str, _Named]:
         """For each division its longest spelling in the text, the first of equal ones."""
@@ -126,7 +133,7 @@ class AddressIndex:
         depth = self._depth(code)
         if mine.ending == _BARE and not context:
             return None  # a bare name such as 江南 or 大坪 alone may be anything
-        if self._nested and any(self._contradicts(other, span, depth, mine, path, named) for other, span in named.items()):
+        if any(self._contradicts(other, span, depth, mine, path, named) for other, span in named.items()):
             return None
         return explained, chain, mine.ending, depth if mine.ending else -depth
 

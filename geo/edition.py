@@ -94,10 +94,9 @@ def check_boundaries(
 
 def _strangers(folder: Path, levels: Sequence[str]) -> list[Mistake]:
     found = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES and path.stem not in levels)
-    wanted = ", ".join(levels)
+    wanted = f"a level of city.toml ({', '.join(levels)})"
     return [
-        Mistake(f"{folder.name}/{path.name}", "its name", f"a level of city.toml ({wanted}){did_you_mean(path.stem, levels)}")
-        for path in found
+        Mistake(f"{folder.name}/{path.name}", "its name", wanted + did_you_mean(path.stem, levels)) for path in found
     ]
 
 

@@ -49,7 +49,7 @@ class Locator:
             level: np.append([source in UNSURE for source in layer.sources], False)
             for level, layer in edition.layers.items()
         }
-        self._addresses = AddressIndex(divisions, edition.nested)
+        self._addresses = AddressIndex(divisions)
         west, south, east, north = shapely.total_bounds(next(iter(edition.layers.values())).polygons)
         self._bounds = (west - _BEYOND, south - _BEYOND, east + _BEYOND, north + _BEYOND)
         self._project(np.array([0.0]), np.array([0.0]))
@@ -119,7 +119,9 @@ class Locator:
         """The place of the one division an address names, of one a level where levels do not nest; several that fit
         equally well become candidates."""
         found = [self._addresses.match(text)] if self.edition.nested else self._addresses.match_levels(text)
-        path = {level: code for rows in found if len(rows) == 1 for level, code in self.divisions.path(rows[0].code).items()}
+        path: dict[str, str] = {}
+        for rows in found:
+            path |= self.divisions.path(rows[0].code) if len(rows) == 1 else {}
         candidates = tuple(
             Candidate(row.level, row.code, row.name, round(1.0 / len(rows), 4))
             for rows in found
