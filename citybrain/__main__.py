@@ -100,7 +100,7 @@ def check(city: Path | None, store: bool) -> None:
     sys.exit(0 if good else 1)
 
 
-@main.command()
+@main.command(context_settings={"ignore_unknown_options": True})  # half of the world has negative longitudes
 @click.argument("lng", type=float)
 @click.argument("lat", type=float)
 @click.option("--datum", help="wgs84, cgcs2000, gcj02, bd09, epsg:NNNN; default: the city's.")
@@ -169,11 +169,13 @@ def city() -> None:
 @click.option("--name", help="Default: the folder's name.")
 @click.option("--code", default="city", show_default=True, help="The city's own code.")
 @click.option("--timezone", default="", help="Such as America/New_York.")
-@click.option("--levels", default="county,town,village", show_default=True, help="LEVEL or LEVEL=NAME, comma-separated.")
+@click.option(
+    "--levels", default="county,town,village", show_default=True, help="LEVEL or LEVEL=NAME, comma-separated."
+)
 @click.option("--flat", is_flag=True, help="The levels do not nest.")
 @click.option("--envelope", type=(float, float, float, float), help="WEST SOUTH EAST NORTH in degrees.")
 def city_new(folder: Path, levels: str, flat: bool, **given: Any) -> None:
-    """Write a pack to begin with. Example: citybrain city new springfield --levels "county=Ward,town=Precinct" --flat"""
+    """Write a pack to begin with. Example: citybrain city new springfield --levels county=Ward,town=Precinct --flat"""
     from citybrain.commands.scaffold import NAMES, new_city
     from citybrain.domain import check_domains
 

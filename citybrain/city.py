@@ -61,7 +61,7 @@ def _position(point: tuple[float, float]) -> tuple[float, float]:
 
 
 class PackTable(_Table):
-    version: Literal[1] = VERSION  # type: ignore[valid-type]
+    version: Literal[1] = 1
 
 
 class CityTable(_Table):
@@ -266,7 +266,7 @@ def _misfits(file: CityFile, divisions: Divisions) -> Iterator[Mistake]:
     for level in LEVELS:
         declared, rows = getattr(file.levels, level) is not None, divisions.level(level)
         if rows and not declared:
-            what = f"a table [levels] {level} = {{ name = …, name_en = … }}: divisions.csv has {len(rows)} of this level"
+            what = f"{level} = {{ name = …, name_en = … }} in [levels]: divisions.csv has {len(rows)} of this level"
             yield Mistake("city.toml", f"levels.{level}", what)
         if declared and not rows and level != "cell":
             what = f"divisions of level {level}, which city.toml declares; without them its polygons have no names"

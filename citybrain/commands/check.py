@@ -67,13 +67,13 @@ def check_pack(folder: Path) -> tuple[City | None, list[Mistake]]:
 
 def _elsewhere(city: City, edition: Edition) -> list[Mistake]:
     """Boundaries that lie outside the city's envelope: degrees exchanged, or another city's file."""
-    west, south, east, north = city.envelope
+    envelope = shapely.box(*city.envelope)
+    boxes = {level: shapely.total_bounds(layer.polygons) for level, layer in edition.layers.items()}
+    inside = f"inside the envelope {list(city.envelope)}"
     return [
-        Mistake(f"boundaries/{level}", "where it lies", f"inside the envelope {list(city.envelope)}, it lies in {list(box)}")
-        for level, layer in edition.layers.items()
-        if not shapely.box(west, south, east, north).intersects(
-            shapely.box(*(box := shapely.total_bounds(layer.polygons).round(4).tolist()))
-        )
+        Mistake(f"boundaries/{level}", "where it lies", f"{inside}, it lies in {box.round(4).tolist()}")
+        for level, box in boxes.items()
+        if not envelope.intersects(shapely.box(*box))
     ]
 
 

@@ -10,7 +10,7 @@ code = $code                  # any text; the row of level `city` in divisions.c
 name = $name
 name_en = $name
 timezone = $timezone          # IANA name, such as America/New_York; working time and case numbers follow it
-default_datum = "wgs84"       # what coordinates are in unless a source says otherwise: wgs84, cgcs2000, gcj02, bd09, epsg:NNNN
+default_datum = "wgs84"       # of coordinates unless a source says otherwise: wgs84, cgcs2000, gcj02, bd09, epsg:NNNN
 crs = $crs                    # a projected system in metres, such as EPSG:26985: distances are measured in it
 envelope = $envelope          # west, south, east, north in degrees, a little larger than the city
 placeholders = []             # [[lng, lat], …]: coordinates that mean "none" in this city's data
@@ -36,8 +36,8 @@ window_days = 30
 """
 
 DEPARTMENTS = """\
-# Who answers for what. A department answers for its `duties` in its `divisions` and all below them; without `duties`, for
-# whatever its domains ask for. `citybrain check` says which event types still find no department, and where.
+# Who answers for what. A department answers for its `duties` in its `divisions` and all below them; without `duties`,
+# for whatever its domains ask for. `citybrain check` says which event types still find no department, and where.
 
 [[department]]
 code = "city-hall"
@@ -75,14 +75,14 @@ CALENDAR = "date,kind\n"
 BOUNDARIES = """\
 # Boundaries
 
-One file a level of `city.toml`: `county.geojson`, `town.geojson` … (or `.gpkg`). WGS-84, longitude first, valid polygons
-that do not overlap within a level. Every polygon has three fields:
+One file a level of `city.toml`: `county.geojson`, `town.geojson` … (or `.gpkg`). WGS-84, longitude first, valid
+polygons that do not overlap within a level. Every polygon has three fields:
 
 | field | holds |
 |---|---|
 | `code` | the division's code in `divisions.csv` |
 | `name` | its name |
-| `source` | `surveyed`, `published`, `approximate` or `generated`; the last two are shown as such wherever the polygon decides |
+| `source` | `surveyed`, `published`, `approximate` or `generated`; the last two are shown as such |
 
 A polygon that the scaffold wrote covers the whole envelope and is marked `generated`: replace it by your own.
 """

@@ -13,6 +13,7 @@ from geo.mistake import Mistake, Mistakes, did_you_mean
 
 NAMES = {"county": "County", "town": "Town", "village": "Village", "cell": "Grid cell"}
 Box = tuple[float, float, float, float]
+Row = tuple[str, str, str, str]  # of divisions.csv
 
 
 def new_city(
@@ -93,7 +94,7 @@ def _level_line(level: str, name: str) -> str:
     return f"{level} = {{ name = {shown}, name_en = {shown} }}"
 
 
-def _example_divisions(code: str, name: str, levels: Mapping[str, str], nested: bool) -> list[tuple[str, str, str, str]]:
+def _example_divisions(code: str, name: str, levels: Mapping[str, str], nested: bool) -> list[Row]:
     """The city and one division a level, each in the one above, or all in the city where levels do not nest."""
     rows = [(code, name, "city", "")]
     for level, named in levels.items():
@@ -103,7 +104,7 @@ def _example_divisions(code: str, name: str, levels: Mapping[str, str], nested: 
     return rows
 
 
-def _example_polygons(level: str, rows: Sequence[tuple[str, str, str, str]], box: Box | None) -> str:
+def _example_polygons(level: str, rows: Sequence[Row], box: Box | None) -> str:
     west, south, east, north = box or (0, 0, 0, 0)
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     named = [{"code": row[0], "name": row[1]} for row in rows if row[2] == level] or [{"code": "X1", "name": "X1"}]

@@ -1,5 +1,6 @@
 """A city pack is checked whole: every mistake by file, item and expectation, and a scaffold that is right at once."""
 
+# ruff: noqa: E501 - a mistake and what is told of it, a line each
 import shutil
 from pathlib import Path
 
@@ -95,13 +96,14 @@ def test_mistakes_in_all_files_are_told_at_once(pack: Path) -> None:
     change(pack / "calendar.csv", "2024-01-15", "2024-15-01")
     change(pack / "boundaries" / "village.geojson", '"source":"published"', '"source":"publisht"')
     files = {line.split(":")[0] for line in checked(pack)[0]}
-    assert files >= {"city.toml", "divisions.csv", "departments.toml", "calendar.csv", "village.geojson", "county.geojson"}
+    broken = {"city.toml", "divisions.csv", "departments.toml", "calendar.csv", "village.geojson", "county.geojson"}
+    assert files >= broken
 
 
 def test_levels_and_divisions_must_speak_of_the_same(pack: Path) -> None:
     change(pack / "city.toml", 'village = { name = "Neighborhood", name_en = "Neighborhood" }', "")
     mistakes, _ = checked(pack)
-    assert [line for line in mistakes if line.startswith("city.toml: levels.village: a table [levels] village")]
+    assert [line for line in mistakes if line.startswith("city.toml: levels.village: village = { name")]
 
 
 def test_pack_without_a_version_is_one_of_the_first(pack: Path) -> None:
