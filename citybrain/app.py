@@ -10,8 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from citybrain.api import health, places, registers, sessions, stream
 from citybrain.access import asker
+from citybrain.api import health, places, registers, sessions, stream
 from citybrain.casework import api as casework
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch

@@ -18,16 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from desk import desk, new_desk, packs  # noqa: F401 - fixtures
 
 from citybrain.clock import now_ms
 from citybrain.keys import REFRESH_SECONDS, create_key
 from citybrain.store.database import Store
 
-from desk import desk, new_desk, packs  # noqa: F401 - fixtures
-
-EDITIONS = (
-    Path(__file__).parent.parent / ".pytest_cache" / "editions"
-)  # compiled ground, made once
+EDITIONS = Path(__file__).parent.parent / ".pytest_cache" / "editions"  # compiled ground, made once
 
 
 def free_port() -> int:

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Row, Table, event, select, update
 
 from citybrain.casework.api import do_action, give_feedback
-from citybrain.commands.check import check_store
 from citybrain.city import City, load_city
+from citybrain.commands.check import check_store
 from citybrain.config import BUILTIN_CITY, Config
 from citybrain.domain import Domain, load_domains
 from citybrain.installation import Installation

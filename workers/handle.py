@@ -90,7 +90,9 @@ def _failed(here: Installation, row: Row[Any], trace: str) -> None:
 def _quarantine(here: Installation, row: Row[Any], trace: str) -> None:
     with here.store.write() as tx:
         mine = (events.c.id == row.id) & (events.c.fence == row.fence)
-        tx.execute(update(events).where(mine).values(lease_until=0, state="quarantined", trace=trace))
+        given_up = tx.execute(update(events).where(mine).values(lease_until=0, state="quarantined", trace=trace))
+        if not given_up.rowcount:
+            return  # somebody else has it by now
         codes = {level: getattr(row, level) for level in LEVELS}
         change = Change("event.quarantined", row.domain, codes, event_id=row.id, source=row.source)
         record_changes(tx, [change], here.clock())

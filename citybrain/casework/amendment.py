@@ -41,7 +41,9 @@ class Amendment:
         self.entries.append(Entry(action, self.actor, data))
 
     def tell(self, type_: str, order_id: str | None) -> None:
-        self.messages.append((type_, order_id))
+        """Once: a message is composed when all is decided, so a second one would say the same."""
+        if (type_, order_id) not in self.messages:
+            self.messages.append((type_, order_id))
 
     def order(self, role: str, department: str) -> dict[str, Any]:
         """A new work order on the case's clock, with its message."""
@@ -83,9 +85,10 @@ def load(tx: Connection, case_id: str, actor: str, at: int) -> Amendment:
 
 def load_all(tx: Connection, case_ids: Sequence[str], actor: str, at: int) -> list[Amendment]:
     """The cases and their orders, to be amended. PostgreSQL locks the rows; SQLite's writer is alone anyway."""
+    locked = select(cases).where(cases.c.id.in_(case_ids)).order_by(cases.c.id).with_for_update()
+    rows = tx.execute(locked).mappings().all()  # before the orders are read: whoever held the lock may change them
     orders: dict[str, dict[str, dict[str, Any]]] = {}
     mine = work_orders.c.case_id.in_(case_ids)
     for order in tx.execute(select(work_orders).where(mine).order_by(work_orders.c.id)).mappings():
         orders.setdefault(order["case_id"], {})[order["id"]] = dict(order)
-    rows = tx.execute(select(cases).where(cases.c.id.in_(case_ids)).order_by(cases.c.id).with_for_update()).mappings()
     return [Amendment(dict(row), actor, at, row["version"], orders.get(row["id"], {})) for row in rows]

@@ -42,7 +42,8 @@ def split(amendment: Amendment, turn: Turn) -> list[Amendment]:
     mine = (events.c.case_id == case["id"]) & events.c.id.in_(wanted)
     found = turn.tx.execute(select(events.c.id, events.c.title, events.c.place).where(mine).order_by(events.c.id)).all()
     if len(found) != len(wanted) or len(found) >= case["event_count"]:
-        raise invalid("events", "not all of them are events of this case, or none would stay", "name some of its events")
+        found_wrong = "not all of them are events of this case, or none would stay"
+        raise invalid("events", found_wrong, "name some of its events")
     first = found[0]
     number = next_numbers(turn.tx, case["domain"], 1, turn.city.zone, amendment.at)[0]
     codes = {level: (first.place.get(level) or {}).get("code") for level in LEVELS}

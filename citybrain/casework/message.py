@@ -10,9 +10,7 @@ from citybrain.dispatch.outbox import Message
 from citybrain.keys import mask
 
 
-def compose(
-    amendments: Iterable[Amendment], events: Mapping[str, list[dict[str, Any]]], city: City
-) -> list[Message]:
+def compose(amendments: Iterable[Amendment], events: Mapping[str, list[dict[str, Any]]], city: City) -> list[Message]:
     """One message for each thing an amendment tells; the reports come masked."""
     messages = []
     for amendment in amendments:

@@ -21,9 +21,7 @@ RULES = "rules"  # the actor of what no person decided
 LEVELS = ("county", "town", "village", "cell")
 
 
-def open_cases(
-    tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Decision], city: City, now: int
-) -> int:
+def open_cases(tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Decision], city: City, now: int) -> int:
     """One transaction: completes the claims on the events (raises ClaimLost) and writes every consequence. Returns
     how many deliveries are due at once."""
     merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
@@ -32,6 +30,7 @@ def open_cases(
     joined: dict[int, list[str]] = {}
     done: list[dict[str, Any]] = []
     for row, decision in zip(rows, decisions, strict=True):
+        _check(decision, row)
         key = None if decision.triage else decision.merge_key
         amendment = merging.get(key) if key else None
         if amendment is None:
@@ -49,6 +48,14 @@ def open_cases(
         if event_ids := joined.get(id(amendment)):
             amendment.note("merged", events=event_ids, event_count=amendment.case["event_count"])
     return write(tx, touched, city)
+
+
+def _check(decision: Decision, row: Row[Any]) -> None:
+    """What a handler must keep to, whoever wrote it: raises ValueError."""
+    if decision.event_id != row.id:
+        raise ValueError("a handler's decisions are one an event, in the order of the events")
+    if not decision.triage and not decision.lead:
+        raise ValueError("a decision names the leading department, or why the event goes to triage")
 
 
 def _opened(row: Row[Any], decision: Decision, number: str, city: City, now: int) -> Amendment:

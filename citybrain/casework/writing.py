@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import ENDED
@@ -89,15 +89,17 @@ def _events_of(tx: Connection, amendments: Sequence[Amendment]) -> dict[str, lis
         events.c.id, events.c.case_id, events.c.source, events.c.title, events.c.description,
         events.c.occurred_at, events.c.attributes, reporters.c.name, reporters.c.phone,
     )  # fmt: skip
+    position = func.row_number().over(partition_by=events.c.case_id, order_by=events.c.id).label("position")
     for start in range(0, len(wanted), 500):
+        some = events.c.case_id.in_(wanted[start : start + 500])
+        numbered = select(events.c.id, position).where(some).subquery()
+        earliest = select(numbered.c.id).where(numbered.c.position <= EVENTS_SHOWN)
         rows = tx.execute(
             select(*columns)
             .join(reporters, reporters.c.event_id == events.c.id, isouter=True)
-            .where(events.c.case_id.in_(wanted[start : start + 500]))
+            .where(events.c.id.in_(earliest))
             .order_by(events.c.id)
         )
         for row in rows.mappings():
-            of_case = found.setdefault(row["case_id"], [])
-            if len(of_case) < EVENTS_SHOWN:
-                of_case.append(dict(row))
+            found.setdefault(row["case_id"], []).append(dict(row))
     return found

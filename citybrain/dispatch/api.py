@@ -181,5 +181,3 @@ def _visible_endpoints(key: Key, here: Installation) -> ColumnElement[bool]:
         return true()
     scope = within(key, here.city, deliveries)
     return endpoints.c.id.in_(select(deliveries.c.endpoint_id).where(scope))
-
-

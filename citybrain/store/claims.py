@@ -37,8 +37,8 @@ def claim(
 
 
 def complete(tx: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    """Ends the claims: each row has `id`, the `fence` it was claimed with, and the columns to set (the same in every
-    row). Raises ClaimLost when any of them was claimed again meanwhile."""
+    """Ends the claims, once: each row has `id`, the `fence` it was claimed with, and the columns to set (the same in
+    every row). Raises ClaimLost when any of them was claimed again, or ended, meanwhile."""
     batch = [{f"b_{name}": value for name, value in row.items()} | {"b_lease_until": 0} for row in rows]
     if not batch:
         return
@@ -46,7 +46,7 @@ def complete(tx: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> No
     statement = (
         update(table)
         .where(table.c.id == bindparam("b_id"), table.c.fence == bindparam("b_fence"))
-        .values({name: bindparam(f"b_{name}") for name in columns})
+        .values({name: bindparam(f"b_{name}") for name in columns} | {"fence": table.c.fence + 1})
     )
     if tx.execute(statement, batch).rowcount != len(batch):
         raise ClaimLost(table.name)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -39,7 +40,8 @@ def _now_postgresql(*_: Any, **__: Any) -> str:
 class Store:
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _sqlite(url) if make_url(url).get_backend_name() == "sqlite" else create_engine(url)
+        sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.engine = _sqlite(url) if sqlite else create_engine(url, hide_parameters=True)
         self._writer = self.engine.execution_options(citybrain_write=True)
 
     @contextmanager
@@ -64,13 +66,16 @@ def _unavailable_as_such() -> Iterator[None]:
         yield
     except OperationalError as error:  # locked, disk full, I/O error, connection gone
         raise StoreUnavailable(str(error.orig)) from error
+    except PoolTimeout as error:
+        raise StoreUnavailable("all connections are in use") from error
 
 
 def _sqlite(url: str) -> Engine:
     path = make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000})
+    patience = {"check_same_thread": False, "timeout": BUSY_MS / 1000}
+    engine = create_engine(url, connect_args=patience, hide_parameters=True)  # errors end up in logs: reports don't
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

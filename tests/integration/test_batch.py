@@ -71,7 +71,7 @@ def test_each_item_stands_alone(shared_service: Service, form: str) -> None:
 
 
 def test_same_id_twice_in_one_batch_is_one_accepted_and_one_duplicate(shared_service: Service) -> None:
-    answer = shared_service.call("POST", BATCH, [event("twice"), event("twice")])
+    answer = shared_service.call("POST", BATCH, [event("in-one-batch"), event("in-one-batch")])
     assert outcomes(answer) == ["accepted", "duplicate"]
     assert len({result["id"] for result in answer.body["results"]}) == 1
 

@@ -1,5 +1,7 @@
 """What is wrong with a posted event is said with field and remedy; nothing of it is kept, and it does no harm."""
 
+import asyncio
+import contextlib
 import http.client
 import json
 import math
@@ -13,8 +15,10 @@ import pytest
 from conftest import Answer, Service
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Message, Receive, Scope, Send
 
 from citybrain.intake.api import Intake
+from citybrain.intake.body import DISCARDED, Capped
 from citybrain.intake.filing import file
 from citybrain.intake.report import parse_json
 from citybrain.keys import Key, Role
@@ -138,6 +142,11 @@ def test_every_mistake_is_told_at_once(post: Any) -> None:
         ({"location.datum": "gcj-02"}, "location.datum", "really uses"),
         ({"location": {"division_code": "999999"}}, "location.division_code", "/api/v1/divisions"),
         ({"location": {"lng": 24.2886, "lat": 116.1222}}, "location", "exchange them"),
+        (
+            {"location": {"geometry": {"type": "Point", "coordinates": [24.3, 116.1]}}},
+            "location.geometry",
+            "[lng, lat]",
+        ),
         ({"location": {"lng": 0, "lat": 0}}, "location", "leave lng and lat out"),
         ({"occurred_at": "2026-11-20T08:00:00"}, "occurred_at", "+08:00"),
         ({"occurred_at": "2096-11-20T08:00:00+08:00"}, "occurred_at", "check the clock"),
@@ -279,6 +288,28 @@ def test_body_without_a_length_is_cut_off_while_it_streams(shared_service: Servi
     assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
     answer.read()
     connection.close()
+
+
+@pytest.mark.parametrize("chunks", [17, 18, 10_000])
+def test_no_more_than_the_cap_and_one_chunk_reaches_anyone_who_reads(chunks: int) -> None:
+    given, read, answers = iter(range(chunks - 1, -1, -1)), bytearray(), []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": bytes(65_536), "more_body": next(given) > 0}
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    async def reader(_scope: Scope, receive: Receive, _send: Send) -> None:
+        with contextlib.suppress(Problem):
+            while (message := await receive())["body"]:
+                read.extend(message["body"])
+
+    scope = {"type": "http", "path": EVENTS, "headers": []}
+    asyncio.run(Capped(reader, MIB, {})(scope, receive, send))
+    assert len(read) == MIB
+    assert answers[0]["status"] == 413
+    assert chunks - next(given, 0) <= 17 + DISCARDED / 65_536 + 1
 
 
 def test_event_of_exactly_one_mebibyte_is_read(post: Any) -> None:

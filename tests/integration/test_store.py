@@ -1,0 +1,293 @@
+"""The store: what is written is written whole and on disk, or not at all, and its tables are those of the code."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from desk import Desk
+from sqlalchemy import event, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from citybrain.casework.numbers import next_numbers
+from citybrain.store.database import Store, StoreUnavailable
+from citybrain.store.ids import new_id
+from citybrain.store.migrate import migrate
+from citybrain.store.tables import cases, counters, events, metadata
+
+COUNTING = """
+import sys
+from sqlalchemy import select, update
+from citybrain.store.database import Store
+from citybrain.store.tables import counters
+store = Store(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    with store.write() as tx:
+        value = tx.execute(select(counters.c.value)).scalar_one()
+        tx.execute(update(counters).values(value=value + 1))
+"""
+DYING = """
+import os, signal, sys
+from sqlalchemy import insert
+from citybrain.store.database import Store
+from citybrain.store.tables import counters
+store = Store(sys.argv[1])
+with store.write() as tx:
+    tx.execute(insert(counters).values(name="committed", value=1))
+with store.write() as tx:
+    tx.execute(insert(counters).values(name="not committed", value=1))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    migrate(url)
+    made = Store(url)
+    yield made
+    made.close()
+
+
+def count(store: Store, name: str) -> None:
+    with store.write() as tx:
+        tx.execute(insert(counters).values(name=name, value=1))
+
+
+def names(store: Store) -> list[str]:
+    with store.read() as tx:
+        return list(tx.execute(select(counters.c.name).order_by(counters.c.name)).scalars())
+
+
+def schema(store: Store) -> dict[str, str]:
+    """Every table and index as the database has it; the partial ones with their condition."""
+    found = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'")
+    with store.read() as tx:
+        return {name: " ".join(sql.split()) for name, sql in tx.execute(found)}
+
+
+# Tables
+
+
+def test_migrated_tables_are_those_of_the_code(store: Store, tmp_path: Path) -> None:
+    made = Store(f"sqlite:///{tmp_path / 'made.db'}")
+    with made.write() as tx:
+        metadata.create_all(tx)
+    assert schema(store) == schema(made)
+    with store.read() as tx:
+        options = {"compare_type": True, "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(tx, opts=options), metadata) == []
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    count(store, "kept")
+    before = schema(store)
+    migrate(store.url)
+    assert schema(store) == before
+    assert names(store) == ["kept"]
+
+
+def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    code = "import sys; from citybrain.store.migrate import migrate; migrate(sys.argv[1])"
+    started = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(3)]
+    assert [(process.communicate()[1][-500:], process.returncode) for process in started] == [(b"", 0)] * 3
+    assert schema(Store(url))
+
+
+def test_a_store_that_is_newer_than_the_program_is_left_alone(store: Store) -> None:
+    with store.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    before = schema(store)
+    with pytest.raises(CommandError, match="9999"):
+        migrate(store.url)
+    assert schema(store) == before
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'half.db'}"
+    store = Store(url)
+    with store.write() as tx:
+        tx.execute(text("CREATE TABLE sessions (other TEXT)"))  # in the way of one of the last tables
+    with pytest.raises(StoreUnavailable):
+        migrate(url)
+    assert list(schema(store)) == ["sessions"]
+
+
+# Transactions
+
+
+def test_a_block_that_raises_leaves_nothing(store: Store) -> None:
+    def write_half() -> None:
+        with store.write() as tx:
+            tx.execute(insert(counters).values(name="half", value=1))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert names(store) == []
+    count(store, "next")
+
+
+def test_a_killed_process_leaves_what_it_committed_and_nothing_else(store: Store) -> None:
+    killed = subprocess.run([sys.executable, "-c", DYING, store.url], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert names(store) == ["committed"]
+    count(store, "next")
+
+
+def test_a_commit_waits_for_the_disk(store: Store) -> None:
+    with store.write() as tx:
+        assert tx.execute(text("PRAGMA synchronous")).scalar_one() == 2
+        assert tx.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+        assert tx.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+
+
+def test_writers_in_several_processes_and_threads_wait_for_each_other(store: Store) -> None:
+    with store.write() as tx:
+        tx.execute(insert(counters).values(name="n", value=0))
+    argv = [sys.executable, "-c", COUNTING, store.url, "60"]
+    started = [subprocess.Popen(argv, stderr=subprocess.PIPE) for _ in range(3)]
+
+    def count_here(_: int) -> None:
+        for _ in range(60):
+            with store.write() as tx:
+                value = tx.execute(select(counters.c.value)).scalar_one()
+                tx.execute(update(counters).values(value=value + 1))
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(count_here, range(3)))
+    assert [process.communicate()[1] for process in started] == [b""] * 3
+    with store.read() as tx:
+        assert tx.execute(select(counters.c.value)).scalar_one() == 6 * 60
+
+
+def test_a_store_that_stays_locked_is_unavailable(store: Store) -> None:
+    impatient = Store(store.url)
+    event.listen(impatient.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=100"))
+    with store.write():
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            count(impatient, "never")
+        assert time.monotonic() - began < 5
+        assert names(impatient) == []  # reading goes on
+    count(impatient, "later")
+
+
+def test_a_full_disk_is_unavailable_and_leaves_nothing_by_half(store: Store) -> None:
+    with store.read() as tx:
+        pages = tx.execute(text("PRAGMA page_count")).scalar_one() + 4
+    store.close()
+    small = Store(store.url)
+    event.listen(small.engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count={pages}"))
+    stored: list[str] = []
+
+    def fill() -> None:
+        for number in range(1_000):
+            five = [f"{number}-{part}-{'x' * 500}" for part in range(5)]
+            with small.write() as tx:
+                tx.execute(insert(counters), [{"name": name, "value": 1} for name in five])
+            stored.extend(five)
+
+    with pytest.raises(StoreUnavailable, match="full"):
+        fill()
+    assert stored
+    assert names(small) == sorted(stored)
+    with small.read() as tx:
+        assert tx.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
+    small.close()
+    count(store, "room again")
+
+
+def test_a_full_disk_loses_no_event_that_was_answered_and_keeps_none_that_was_not(desk: Desk) -> None:
+    with desk.here.store.read() as tx:
+        pages = tx.execute(text("PRAGMA page_count")).scalar_one() + 40
+    desk.here.store.close()
+    limit = f"PRAGMA max_page_count={pages}"
+    event.listen(desk.here.store.engine, "connect", lambda connection, _: connection.execute(limit))
+    answered: list[str] = []
+
+    def report() -> None:
+        for _ in range(1_000):
+            answered.extend(desk.report({}, {}, {}))
+
+    with pytest.raises(StoreUnavailable):
+        report()
+    assert {row.id for row in desk.rows(events)} == set(answered)
+    assert desk.broken() == []
+
+
+def test_more_askers_than_connections_is_unavailable_and_no_unforeseen_error(store: Store) -> None:
+    pool: Any = store.engine.pool
+    pool._timeout = 0.05
+    held = [store.engine.connect() for _ in range(pool.size() + pool._max_overflow)]
+    with pytest.raises(StoreUnavailable):
+        names(store)
+    for connection in held:
+        connection.close()
+    assert names(store) == []
+
+
+def test_an_error_of_the_store_quotes_nothing_of_what_was_to_be_stored(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such errors end up in logs and in the trace of a quarantined event."""
+    phone = "138" + "1234" + "0000"  # in parts, since a traceback quotes this very line
+    count(store, phone)
+    with pytest.raises(IntegrityError) as refused:
+        count(store, phone)
+    logging.getLogger().error("failed", exc_info=refused.value)
+    assert phone not in str(refused.value)
+    assert phone not in caplog.text
+
+
+# Ids and numbers
+
+
+def test_ids_sort_as_they_were_made() -> None:
+    made = [new_id() for _ in range(10_000)]
+    assert made == sorted(set(made))
+
+
+def test_case_numbers_never_double_whoever_asks_at_once(desk: Desk) -> None:
+    def ask(size: int) -> list[str]:
+        found: list[str] = []
+        for _ in range(10):
+            with desk.here.store.write() as tx:
+                found += next_numbers(tx, "grid", size, desk.here.city.zone, desk.now)
+        return found
+
+    with ThreadPoolExecutor(5) as pool:
+        found = [number for some in pool.map(ask, range(1, 6)) for number in some]
+    assert len(set(found)) == len(found) == 10 * (1 + 2 + 3 + 4 + 5)
+    assert sorted(found) == [f"20250303-grid-{number:05}" for number in range(1, 151)]
+
+
+def test_numbers_begin_again_each_local_day_and_for_each_domain(desk: Desk) -> None:
+    def ask(domain: str) -> str:
+        with desk.here.store.write() as tx:
+            return next_numbers(tx, domain, 1, desk.here.city.zone, desk.now)[0]
+
+    assert [ask("grid"), ask("grid")] == ["20250303-grid-00001", "20250303-grid-00002"]
+    assert ask("fire") == "20250303-fire-00001"
+    desk.pass_time(hours=14, minutes=59)  # 23:59 in the city
+    assert ask("grid") == "20250303-grid-00003"
+    desk.pass_time(minutes=1)
+    assert ask("grid") == "20250304-grid-00001"
+
+
+def test_two_open_cases_cannot_have_one_merge_key(desk: Desk) -> None:
+    """What workers on PostgreSQL rely on: the second commit fails, is tried again, and finds the first one's case."""
+    one, two = desk.open(), desk.open()
+    desk.set(cases, cases.c.id == one.id, merge_key="k")
+    with pytest.raises(IntegrityError):
+        desk.set(cases, cases.c.id == two.id, merge_key="k")
