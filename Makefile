@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check phrases lock clean help
+.PHONY: run test second-city phrases check lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -13,6 +13,9 @@ run: $(VENV)/.run ## install into .venv and start everything with a demonstratio
 
 test: $(VENV)/.dev ## install and run the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+second-city: $(VENV)/.dev ## another city's pack with 10,000 of its real requests, and how well places agree
+	$(BIN)/python -m pytest -s tests/acceptance/test_second_city.py
 
 check: $(VENV)/.dev ## lint, types, import directions, packs
 	$(BIN)/ruff check .

@@ -100,7 +100,7 @@ def check(city: Path | None, store: bool) -> None:
     sys.exit(0 if good else 1)
 
 
-@main.command()
+@main.command(context_settings={"ignore_unknown_options": True})  # half of the world has negative longitudes
 @click.argument("lng", type=float)
 @click.argument("lat", type=float)
 @click.option("--datum", help="wgs84, cgcs2000, gcj02, bd09, epsg:NNNN; default: the city's.")
@@ -157,6 +157,59 @@ def keys_revoke(name: str) -> None:
     from citybrain.commands import keys as key_commands
 
     _run(lambda here: key_commands.revoke(here, name))
+
+
+@main.group()
+def city() -> None:
+    """City packs: a folder with everything that makes one city different from another."""
+
+
+@city.command("new")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", help="Default: the folder's name.")
+@click.option("--code", default="city", show_default=True, help="The city's own code.")
+@click.option("--timezone", default="", help="Such as America/New_York.")
+@click.option(
+    "--levels", default="county,town,village", show_default=True, help="LEVEL or LEVEL=NAME, comma-separated."
+)
+@click.option("--flat", is_flag=True, help="The levels do not nest.")
+@click.option("--envelope", type=(float, float, float, float), help="WEST SOUTH EAST NORTH in degrees.")
+def city_new(folder: Path, levels: str, flat: bool, **given: Any) -> None:
+    """Write a pack to begin with. Example: citybrain city new springfield --levels county=Ward,town=Precinct --flat"""
+    from citybrain.commands.scaffold import NAMES, new_city
+    from citybrain.domain import check_domains
+
+    pairs = (each.partition("=") for each in levels.split(",") if each.strip())
+    named = {level.strip(): name.strip() or NAMES.get(level.strip(), "") for level, _, name in pairs}
+    name, box = given.pop("name") or folder.name, given.pop("envelope")
+    domains = list(check_domains()[0])
+    _write(lambda: new_city(folder, name=name, levels=named, nested=not flat, box=box, domains=domains, **given))
+
+
+@main.group()
+def domain() -> None:
+    """Domain packs: a folder with what is reported in one field of work, and who answers for it."""
+
+
+@domain.command("new")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", help="Default: the folder's name.")
+@click.option("--name-en", help="Default: the name.")
+@click.option("--duty", default="", help="The duty that departments have in it; default: the domain's code.")
+def domain_new(folder: Path, name: str | None, name_en: str | None, duty: str) -> None:
+    """Write a domain to begin with. Example: citybrain domain new market --name 市场监管"""
+    from citybrain.commands.scaffold import new_domain
+
+    folder = folder.resolve() if folder.name in ("", ".") else folder
+    name = name or folder.name
+    _write(lambda: new_domain(folder, name=name, name_en=name_en or name, duty=duty))
+
+
+def _write(write: Any) -> None:
+    try:
+        click.echo("\n".join(write()))
+    except (Mistakes, OSError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _open(config: Config) -> Any:

@@ -2,7 +2,7 @@
 
 import csv
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from citybrain.deadline import Calendar
 from citybrain.industries import COVERED_LEVELS, FILE, Registry, check_registry
@@ -18,12 +18,13 @@ from citybrain.mistakes import from_validation
 from citybrain.routing.departments import Department, Departments, check_departments
 from geo.datum import check_datum
 from geo.divisions import Divisions, check_divisions
-from geo.edition import Edition, load_edition
+from geo.edition import Edition, check_boundaries, check_crs, load_edition
 from geo.locator import Locator
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LEVELS = ("county", "town", "village", "cell")
+VERSION = 1  # of packs; another one is refused whole, because its keys may mean something else
 
 
 def _zone(name: str) -> str:
@@ -41,6 +42,29 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _four(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) != 4:
+        raise ValueError("four degrees: west, south, east, north")
+    return value
+
+
+def _degrees(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    west, south, east, north = box
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise ValueError("west, south, east, north in degrees, such as [116.0, 24.0, 117.0, 25.0]")
+    return box
+
+
+def _position(point: tuple[float, float]) -> tuple[float, float]:
+    if not (-180 <= point[0] <= 180 and -90 <= point[1] <= 90):
+        raise ValueError("lng, lat in degrees, longitude first")
+    return point
+
+
+class PackTable(_Table):
+    version: Literal[1] = 1
+
+
 class CityTable(_Table):
     code: str
     name: str
@@ -50,8 +74,8 @@ class CityTable(_Table):
     crs: str = Field(description="projected, for metres")
     snap_m: Annotated[float, Field(ge=0, le=10_000)] = 50
     near_m: Annotated[float, Field(ge=0, le=1_000)] = 10
-    envelope: tuple[float, float, float, float] = Field(description="west, south, east, north")
-    placeholders: list[tuple[float, float]] = []
+    envelope: Annotated[tuple[float, float, float, float], BeforeValidator(_four), AfterValidator(_degrees)]
+    placeholders: list[Annotated[tuple[float, float], AfterValidator(_position)]] = []
     boundaries_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = Field(description="they hold since then")
 
 
@@ -87,6 +111,7 @@ class DomainsTable(_Table):
 
 
 class CityFile(_Table):
+    pack: PackTable = PackTable()
     city: CityTable
     levels: LevelsTable
     working_time: WorkingTimeTable
@@ -175,11 +200,15 @@ def load_city(pack: Path, public_url: str = "") -> City:
 def check_city(
     pack: Path, public_url: str = "", domains: Collection[str] | None = None
 ) -> tuple[City | None, list[Mistake]]:
-    """The city as far as it could be read, and every mistake in its files; also where it names a domain that is none
-    of the installed ones, if these are given."""
+    """The city as far as it could be read, and every mistake in its files, also where it names a domain that is none
+    of the installed ones, if these are given; the ground's mistakes are `check_ground`'s."""
     if not pack.is_dir():
         return None, [Mistake(str(pack), "the pack", "a folder with city.toml, divisions.csv, departments.toml")]
-    file, mistakes = _read_city_file(pack / "city.toml")
+    raw, mistakes = _read_toml(pack / "city.toml")
+    if not mistakes and (mistakes := _other_version(raw)):
+        return None, mistakes
+    file, wrong = _city_file(raw) if not mistakes else (None, [])
+    mistakes += wrong
     divisions, wrong = check_divisions(pack / "divisions.csv")
     mistakes += wrong
     departments, wrong = check_departments(pack / "departments.toml", divisions)
@@ -196,8 +225,8 @@ def check_city(
         Mistake("city.toml", "domains.off", f"installed domains, found {code}{did_you_mean(code, domains or ())}")
         for code in unknown
     ]
-    if divisions.get(file.city.code) is None:
-        mistakes.append(Mistake("city.toml", "city.code", f"a division of divisions.csv, found {file.city.code}"))
+    if len(divisions):
+        mistakes += _misfits(file, divisions)
     time = file.working_time
     intervals = [(hours[:5], hours[6:]) for hours in time.hours]
     weekdays = [WEEKDAYS.index(day) for day in time.days]
@@ -208,13 +237,58 @@ def check_city(
     return City(pack, file, divisions, departments, calendar, public_url, registry), mistakes
 
 
-def _read_city_file(path: Path) -> tuple[CityFile | None, list[Mistake]]:
+def check_ground(pack: Path) -> list[Mistake]:
+    """What is wrong with the boundaries, told even where other files of the pack cannot be used yet."""
+    raw, wrong = _read_toml(pack / "city.toml")
+    levels = raw.get("levels")
+    if wrong or _other_version(raw) or not isinstance(levels, dict):
+        return []
+    tables = {level: levels[level] for level in LEVELS if level in levels}
+    generated = any(isinstance(table, dict) and table.get("generated") is True for table in tables.values())
+    divisions, _ = check_divisions(pack / "divisions.csv")
+    head = raw.get("city")
+    crs = head.get("crs") if isinstance(head, dict) else None
+    wrong = check_crs(crs) if isinstance(crs, str) else []
+    return wrong + check_boundaries(pack, divisions, list(tables), generate_cells=generated)
+
+
+def _read_toml(path: Path) -> tuple[dict[str, Any], list[Mistake]]:
     try:
-        return CityFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))), []
+        return tomllib.loads(path.read_text(encoding="utf-8")), []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return None, [Mistake(path.name, "the file", f"a readable UTF-8 TOML file ({error})")]
+        return {}, [Mistake(path.name, "the file", f"a readable UTF-8 TOML file ({error})")]
+
+
+def _other_version(raw: Mapping[str, Any]) -> list[Mistake]:
+    pack = raw.get("pack")
+    version = pack.get("version", VERSION) if isinstance(pack, dict) else VERSION
+    if version == VERSION:
+        return []
+    what = f"{VERSION}, the version of packs that this software reads, found {version!r}; nothing else was checked"
+    return [Mistake("city.toml", "pack.version", what)]
+
+
+def _city_file(raw: Mapping[str, Any]) -> tuple[CityFile | None, list[Mistake]]:
+    try:
+        return CityFile.model_validate(raw), []
     except ValidationError as error:
-        return None, from_validation(path.name, error, CityFile)
+        return None, from_validation("city.toml", error, CityFile)
+
+
+def _misfits(file: CityFile, divisions: Divisions) -> Iterator[Mistake]:
+    """Where city.toml and divisions.csv speak of different cities or levels."""
+    cities = [row.code for row in divisions.level("city")]
+    if file.city.code not in cities:
+        meant = did_you_mean(file.city.code, divisions) or (f"; there is {cities[0]}" if cities else "")
+        yield Mistake("city.toml", "city.code", f"a city of divisions.csv, found {file.city.code}{meant}")
+    for level in LEVELS:
+        declared, rows = getattr(file.levels, level) is not None, divisions.level(level)
+        if rows and not declared:
+            what = f"{level} = {{ name = …, name_en = … }} in [levels]: divisions.csv has {len(rows)} of this level"
+            yield Mistake("city.toml", f"levels.{level}", what)
+        if declared and not rows and level != "cell":
+            what = f"divisions of level {level}, which city.toml declares; without them its polygons have no names"
+            yield Mistake("divisions.csv", "the file", what)
 
 
 def _read_calendar(path: Path) -> tuple[dict[date, str], list[Mistake]]:

@@ -1,4 +1,7 @@
-"""Reads which division a Chinese address text names, when an event has no coordinates. The locator makes it a place."""
+"""Reads which division an address text names, when an event has no coordinates. The locator makes it a place.
+
+Chinese addresses go from large to small and without spaces, those in Latin letters from small to large in words.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,13 @@ _SPOKEN: Mapping[str, tuple[tuple[str, ...], ...]] = {
 _BARE, _OTHER_KIND, _OWN_KIND = range(3)  # how a name ends in the text: not at all, like another kind, like its own
 _KEPT = ("林场", "农场", "水库")  # ends that nobody replaces
 _NOISE = re.compile(r"[\s,，。、;；:：\-—_/()（）]+")
+_WORD = re.compile(r"[0-9a-zÀ-ɏ]")  # Latin letters, which stand apart in words
 # A division's bare name before one of these is a road or a house, not the division.
 _ROAD = re.compile(r".{0,3}?(路|街(?!道)|大道|巷|桥|公园|广场|花园|小区|酒店|医院|学校|小学|中学|站)")
+_STREET = re.compile(
+    r" (st|street|ave?|avenue|rd|road|blvd|boulevard|dr|drive|la?ne?|ct|court|pl|place|way|pkwy|parkway|hwy|highway"
+    r"|pike|ter|terrace|cir|circle|sq|square)(?![0-9a-z])"
+)
 _DEPTH = {level: depth for depth, level in enumerate(LEVELS)}
 
 
@@ -39,10 +47,15 @@ class _Named:
     start: int
     end: int
     ending: int
+    latin: bool = False
 
     @property
     def length(self) -> int:
         return self.end - self.start
+
+    def holds(self, other: _Named) -> bool:
+        """Whether it is a longer name around the other."""
+        return self.start <= other.start and other.end <= self.end and self.length > other.length
 
 
 class AddressIndex:
@@ -54,7 +67,7 @@ class AddressIndex:
         for level in _SUFFIXES:
             for row in divisions.level(level):
                 for spelling, ending in dict(_spellings(row)).items():
-                    spellings.setdefault(spelling, []).append((row.code, ending))
+                    spellings.setdefault(_plain(spelling), []).append((row.code, ending))
         self._words = ahocorasick.Automaton()
         for spelling, rows in spellings.items():
             self._words.add_word(spelling, (len(spelling), tuple(rows)))
@@ -63,11 +76,11 @@ class AddressIndex:
     def match(self, text: str) -> list[Division]:
         """The divisions below the city that the text names best, by code: one if it is clear, several if equally good.
 
-        A division counts together with those above it that stand before it in the text. A chain that contradicts
-        another division in the text is out; of the others the one that explains most characters wins, then the most
-        specific.
+        A division counts together with those above it that stand before it in the text (after it in Latin letters). A
+        chain that contradicts another division in the text is out; of the others the one that explains most characters
+        wins, then the most specific.
         """
-        named = self._named(_NOISE.sub("", text[:LONGEST]))
+        named = self._named(_plain(text[:LONGEST]))
         scores = {code: self._score(code, named) for code in named}
         best = max((score for score in scores.values() if score is not None), default=None)
         rows = [
@@ -75,28 +88,46 @@ class AddressIndex:
         ]
         return [row for row in rows if row is not None and row.level != LEVELS[0]]
 
+    def match_levels(self, text: str) -> list[list[Division]]:
+        """The divisions that the text names, level by level, coarse to fine: for cities whose levels do not nest, where
+        no name says anything about another."""
+        named = self._named(_plain(text[:LONGEST]))
+        found: dict[str, list[Division]] = {level: [] for level in LEVELS[1:]}
+        for code, span in sorted(named.items()):
+            row = self._divisions.get(code)
+            if row is None or row.level == LEVELS[0] or span.ending == _BARE:
+                continue
+            rivals = (named[other.code] for other in self._divisions.level(row.level) if other.code in named)
+            if not any(other.holds(span) for other in rivals):
+                found[row.level].append(row)
+        return [rows for rows in found.values() if rows]
+
     def _named(self, text: str) -> dict[str, _Named]:
         """For each division its longest spelling in the text, the first of equal ones."""
         found: dict[str, _Named] = {}
         if not len(self._words):
             return found
         for last, (length, rows) in self._words.iter(text):
-            road = _ROAD.match(text, last + 1) is not None
+            start, end = last + 1 - length, last + 1
+            latin = _WORD.fullmatch(text[last]) is not None
+            if latin and (_STREET.match(text, end) or _cut_out(text, start, end)):
+                continue
+            road = _ROAD.match(text, end) is not None
             for code, ending in rows:
                 known = found.get(code)
                 if (ending or not road) and (known is None or length > known.length):
-                    found[code] = _Named(last + 1 - length, last + 1, ending)
+                    found[code] = _Named(start, end, ending, latin)
         return found
 
     def _score(self, code: str, named: Mapping[str, _Named]) -> tuple[int, int, int, int] | None:
         """Characters explained, divisions in the chain, how it ends, depth; None if it cannot be meant."""
         mine = named[code]
         path = self._divisions.path(code)
-        explained, chain, cut, context = mine.length, 1, mine.start, False
+        explained, chain, cut, context = mine.length, 1, mine.end if mine.latin else mine.start, False
         for above in reversed([other for other in path.values() if other != code]):
             span = named.get(above)
-            if span is not None and span.end <= cut:
-                explained, cut = explained + span.length, span.start
+            if span is not None and (span.start >= cut if mine.latin else span.end <= cut):
+                explained, cut = explained + span.length, span.end if mine.latin else span.start
                 chain += 1
                 context = context or self._depth(above) > 0
         depth = self._depth(code)
@@ -120,6 +151,22 @@ class AddressIndex:
     def _depth(self, code: str) -> int:
         row = self._divisions.get(code)
         return _DEPTH[row.level] if row else 0
+
+
+def _plain(text: str) -> str:
+    """Case folded, without white space and punctuation; between two Latin words one space stays."""
+    return _NOISE.sub(_gap, text.casefold()).strip()
+
+
+def _gap(noise: re.Match[str]) -> str:
+    text, start, end = noise.string, noise.start(), noise.end()
+    return " " if start and end < len(text) and _WORD.match(text[start - 1]) and _WORD.match(text[end]) else ""
+
+
+def _cut_out(text: str, start: int, end: int) -> bool:
+    """Whether text[start:end] is a part of a longer word: `abell` does not occur in `labelle`."""
+    before = start > 0 and _WORD.match(text[start]) and _WORD.match(text[start - 1])
+    return bool(before or (end < len(text) and _WORD.match(text[end])))
 
 
 def _spellings(row: Division) -> Iterator[tuple[str, int]]:

@@ -32,7 +32,7 @@ def compile_layers(
     progress: Progress | None = None,
 ) -> Compiled:
     """The layers, coarse to fine, and what the topology check found. Raises `Mistakes`."""
-    mistakes = _wrong_crs(crs)
+    mistakes = wrong_crs(crs)
     tables = {}
     for level, path in files.items():
         if progress:
@@ -51,7 +51,13 @@ def compile_layers(
     return layers, _findings(layers, nested, crs)
 
 
-def _wrong_crs(crs: str) -> list[Mistake]:
+def check_polygons(path: Path, level: str, divisions: Divisions) -> list[Mistake]:
+    mistakes: list[Mistake] = []
+    _read(path, level, divisions, mistakes)
+    return mistakes
+
+
+def wrong_crs(crs: str) -> list[Mistake]:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
@@ -76,8 +82,9 @@ def _read(path: Path, level: str, divisions: Divisions, mistakes: list[Mistake])
         return None
     missing = [column for column in ("code", "name", "source") if column not in table.columns]
     if missing or "geometry" not in table.columns:
-        wanted = ", ".join(missing) or "geometry"
-        mistakes.append(Mistake(path.name, "the fields", f"{wanted} on every polygon"))
+        wanted, there = ", ".join(missing) or "geometry", [name for name in table.columns if name != "geometry"]
+        found = f", found {', '.join(map(str, there))}" if there else ""
+        mistakes.append(Mistake(path.name, "the fields", f"{wanted} on every polygon{found}"))
         return None
     if table.crs is not None and table.crs.to_epsg() != 4326:
         table = table.to_crs(4326)

@@ -71,6 +71,35 @@ def load_edition(
     return Edition(f"{day}-{digest[:8]}", day, crs, nested, MappingProxyType(layers), tuple(findings))
 
 
+def check_crs(crs: str) -> list[Mistake]:
+    from geo.compile import wrong_crs
+
+    return wrong_crs(crs)
+
+
+def check_boundaries(
+    pack_dir: Path, divisions: Divisions, levels: Sequence[str], *, generate_cells: bool = False
+) -> list[Mistake]:
+    """Every mistake in the pack's `boundaries/` at once: files, fields, codes and shapes."""
+    folder = pack_dir / "boundaries"
+    files, mistakes = _files(folder, levels, generate_cells)
+    mistakes += _strangers(folder, levels)
+    if len(divisions):  # without any, no polygon's code could be right
+        from geo.compile import check_polygons
+
+        for level, path in files.items():
+            mistakes += check_polygons(path, level, divisions)
+    return mistakes
+
+
+def _strangers(folder: Path, levels: Sequence[str]) -> list[Mistake]:
+    found = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES and path.stem not in levels)
+    wanted = f"a level of city.toml ({', '.join(levels)})"
+    return [
+        Mistake(f"{folder.name}/{path.name}", "its name", wanted + did_you_mean(path.stem, levels)) for path in found
+    ]
+
+
 def _files(folder: Path, levels: Sequence[str], generate_cells: bool) -> tuple[dict[str, Path], list[Mistake]]:
     files: dict[str, Path] = {}
     mistakes = [

@@ -116,13 +116,20 @@ class Locator:
         return self._place("division", path)
 
     def locate_address(self, text: str) -> Place:
-        """The place of the one division an address names; several that fit equally well become candidates."""
-        matches = self._addresses.match(text)
-        if len(matches) == 1:
-            return self._place("address", self.divisions.path(matches[0].code))
-        share = round(1.0 / len(matches), 4) if matches else 0.0
-        candidates = tuple(Candidate(row.level, row.code, row.name, share) for row in matches[:MOST_CANDIDATES])
-        return Place("none", self.edition.id, candidates=candidates)
+        """The place of the one division an address names, of one a level where levels do not nest; several that fit
+        equally well become candidates."""
+        found = [self._addresses.match(text)] if self.edition.nested else self._addresses.match_levels(text)
+        path: dict[str, str] = {}
+        for rows in found:
+            path |= self.divisions.path(rows[0].code) if len(rows) == 1 else {}
+        candidates = tuple(
+            Candidate(row.level, row.code, row.name, round(1.0 / len(rows), 4))
+            for rows in found
+            if len(rows) > 1
+            for row in rows[:MOST_CANDIDATES]
+        )
+        place = self._place("address", path) if path else Place("none", self.edition.id)
+        return _with(place, candidates=candidates) if candidates else place
 
     def _project(self, lng: Floats, lat: Floats) -> Any:
         x, y = project(lng, lat, "epsg:4326", self.crs)

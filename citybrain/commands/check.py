@@ -1,16 +1,19 @@
 """`citybrain check`: are the packs right, and does the store keep what it promises. One line a finding or a count."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+import shapely
 from sqlalchemy import Connection, Select, func, select
 
 from citybrain.casework.case import ACTIVE_ORDERS, Status
-from citybrain.city import City, check_city
+from citybrain.city import City, check_city, check_ground
 from citybrain.clock import Clock, now_ms
 from citybrain.config import Config
+from citybrain.dispatch.address import AllowList
 from citybrain.domain import Domain, check_domains
 from citybrain.indicators.snapshots import differing
 from citybrain.routing.proof import prove_examples
@@ -18,23 +21,28 @@ from citybrain.routing.responsibility import Responsibility, unassigned
 from citybrain.store.database import Store
 from citybrain.store.ledger import START, entry_hash
 from citybrain.store.tables import cases, chains, deliveries, endpoints, events, ledger, work_orders
-from geo.mistake import Mistakes
+from geo.edition import Edition
+from geo.mistake import Mistake, Mistakes, did_you_mean
 
+KEPT = "a running service keeps the packs it was started with; start it again to take these"
 SHOWN = 5  # offenders named behind a count
 STATES = ("received", "triage", "cased", "quarantined")
 
 
 def check_packs(config: Config) -> tuple[list[str], bool]:
     domains, wrong = check_domains()
-    city, mistakes = check_city(config.city, domains=domains)
-    mistakes += [*wrong, *prove_examples(domains)]
+    city, mistakes = check_pack(config.city, domains)
+    ground = check_ground(config.city)
+    mistakes += [*ground, *wrong, *prove_examples(domains)]
     lines = []
     if city is not None:
         try:
-            edition = city.edition(config.data / "editions")
-            lines += [f"{level}: {len(layer)} polygons" for level, layer in edition.layers.items()]
+            edition = city.edition(config.data / "editions") if not ground and len(city.divisions) else None
+            lines += [f"{level}: {len(layer)} polygons" for level, layer in edition.layers.items()] if edition else []
+            mistakes += _elsewhere(city, edition) if edition else []
         except Mistakes as error:
             mistakes += error.mistakes
+        lines += _unknown_domains(city, domains)
         catalogues = [domain.catalogue for domain in domains.values()]
         missing = unassigned(catalogues, Responsibility(city.departments.values()), city.divisions)
         lines += [f"no department: {type_} in {division}" for type_, division in missing[:SHOWN]]
@@ -45,7 +53,38 @@ def check_packs(config: Config) -> tuple[list[str], bool]:
         lines.append(f"{domain.code}: {len(types)} types, {sum(len(kind.row.examples) for kind in types)} examples")
     lines += [f"mistake: {mistake}" for mistake in mistakes]
     lines.append("all packs are right" if not mistakes else f"{len(mistakes)} mistakes")
+    lines.append(KEPT)
     return lines, not mistakes
+
+
+def check_pack(folder: Path, domains: Collection[str] | None = None) -> tuple[City | None, list[Mistake]]:
+    """The city and every mistake in its files, the networks that webhooks may reach included."""
+    city, mistakes = check_city(folder, domains=domains)
+    for number, entry in enumerate(city.file.webhooks.allow if city else (), start=1):
+        try:
+            AllowList.parse([entry])
+        except ValueError as error:
+            mistakes.append(Mistake("city.toml", f"webhooks.allow[{number}]", str(error)))
+    return city, mistakes
+
+
+def _elsewhere(city: City, edition: Edition) -> list[Mistake]:
+    """Boundaries that lie outside the city's envelope: degrees exchanged, or another city's file."""
+    envelope = shapely.box(*city.envelope)
+    boxes = {level: shapely.total_bounds(layer.polygons) for level, layer in edition.layers.items()}
+    inside = f"inside the envelope {list(city.envelope)}"
+    return [
+        Mistake(f"boundaries/{level}", "where it lies", f"{inside}, it lies in {box.round(4).tolist()}")
+        for level, box in boxes.items()
+        if not envelope.intersects(shapely.box(*box))
+    ]
+
+
+def _unknown_domains(city: City, domains: Mapping[str, Domain]) -> list[str]:
+    """Not a mistake: a city may name a domain that this installation does not have."""
+    named = {code for department in city.departments.values() for code in department.domains}
+    missing = sorted(named - set(domains))
+    return [f"no such domain here: {code}, departments name it{did_you_mean(code, domains)}" for code in missing]
 
 
 def check_store(config: Config) -> tuple[list[str], bool]:

@@ -6,21 +6,26 @@ from pathlib import Path
 
 import click
 
-from citybrain.city import City, load_city
+from citybrain.city import City
 from citybrain.clock import now_ms
+from citybrain.commands.check import check_pack
 from citybrain.config import Config
-from citybrain.domain import load_domains
+from citybrain.domain import check_domains
 from citybrain.keys import ensure_admin
 from citybrain.store.database import Store
 from citybrain.store.migrate import migrate
+from geo.mistake import Mistakes
 
 
 def prepare(config: Config, *, quiet: bool = False) -> None:
     """Raises `Mistakes` when a pack cannot be used. Repeating it changes nothing."""
     config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not quiet:
-        load_domains()
-        ready_ground(config, load_city(config.city))
+        city, mistakes = check_pack(config.city)
+        mistakes += check_domains()[1]
+        if mistakes or city is None:
+            raise Mistakes(mistakes)
+        ready_ground(config, city)
     migrate(config.database_url)
     store = Store(config.database_url)
     with store.write() as tx:

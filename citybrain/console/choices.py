@@ -74,7 +74,8 @@ def domains_of(key: Key, here: Installation) -> list[Option]:
 
 
 class Region(NamedTuple):
-    """One select of the way down to a village. The first two are filled, the rest by script when one is chosen."""
+    """One select of the way down to a village. The first two are filled, the rest by script when one is chosen; all
+    where levels do not nest."""
 
     level: str
     name: str
@@ -84,7 +85,8 @@ class Region(NamedTuple):
 def regions(city: City) -> list[Region]:
     found: list[Region] = []
     for position, level in enumerate(level for level in REGIONS if level in city.levels):
-        groups = _by_parent(city, city.divisions.level(level)) if position < 2 else []
+        whole = position < 2 or not city.file.levels.nested
+        groups = _by_parent(city, city.divisions.level(level)) if whole else []
         found.append(Region(level, city.levels[level].name, groups))
     return found
 

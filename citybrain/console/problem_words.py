@@ -20,7 +20,7 @@ _REASONS = (
     (re.compile(r"is no longitude"), "不是有效经度"),
     (re.compile(r"is no latitude"), "不是有效纬度"),
     (re.compile(r"belong together"), "经度和纬度要同时填写"),
-    (re.compile(r"needs lng and lat"), "请定位，或选择县镇村，或填写地址"),
+    (re.compile(r"needs lng and lat"), "请定位，或选择区划，或填写地址"),
     (re.compile(r"^no division"), "没有这个区划"),
     (re.compile(r"in the future"), "不能晚于现在"),
     (re.compile(r"at most (\d+) characters"), r"过长，最多 \1 个字"),

@@ -60,9 +60,7 @@ class Figures:
     def of_division(self, place: int) -> Figures:
         alone = replace(self.scope, divisions=(self.scope.divisions[place],))
         width = len(self.scope.industries)
-        declared, earned = (
-            each.only(each.unit // width == place) for each in (self.declared_spans, self.earned_spans)
-        )
+        declared, earned = (each.only(each.unit // width == place) for each in (self.declared_spans, self.earned_spans))
         return replace(self, scope=alone, declared_spans=declared, earned_spans=earned)
 
 
@@ -113,9 +111,7 @@ def coverage(tx: Connection, here: Observed, scope: Scope, at: int, include_demo
 class _View:
     """Shows the industries of one scope at one moment; for one division as yes and no, for several as numbers."""
 
-    def __init__(
-        self, tx: Connection, here: Observed, found: Figures, proofs: Proofs, include_demo: bool
-    ) -> None:
+    def __init__(self, tx: Connection, here: Observed, found: Figures, proofs: Proofs, include_demo: bool) -> None:
         self.here, self.scope, self.at = here, found.scope, int(found.moments[0])
         self.record = read_record(tx, self.scope, self.at, include_demo)
         self.proofs, at, spans = proofs, self.at, found.declared_spans

@@ -133,4 +133,3 @@ def _in_division(scope: Scope) -> ColumnElement[bool]:
     if asked is None or asked.level not in PLACED:
         return true()
     return cases.c[asked.level] == asked.code
-

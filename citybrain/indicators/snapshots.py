@@ -132,5 +132,3 @@ def _shown(row: Any) -> dict[str, Any]:
 def _differs(row: Row[Any], computed: dict[str, Any]) -> bool:
     now = (computed["total"], computed["declared"]["covered"], computed["earned"]["covered"])
     return (row.total, row.declared, row.earned) != now
-
-

@@ -62,7 +62,7 @@ class _Strict(BaseModel):
 
 
 class Location(_Strict):
-    """Where: a GeoJSON geometry, coordinates, a division code or an address; the first of these that is given counts."""
+    """Where: a GeoJSON geometry, coordinates, a division code or an address; the first that is given counts."""
 
     lng: Degrees | None = None
     lat: Degrees | None = None

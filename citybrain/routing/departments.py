@@ -96,7 +96,7 @@ def check_departments(path: Path, divisions: Divisions) -> tuple[Departments, li
     mistakes = [
         Mistake(path.name, "names_en", f"divisions of this city, found {code}")
         for code in file.names_en
-        if code not in divisions
+        if len(divisions) and code not in divisions
     ]
     for row in file.department:
         mistakes += _unknown_divisions(path.name, row, divisions)
@@ -166,7 +166,8 @@ def _unknown_divisions(file: str, row: DepartmentRow, divisions: Divisions) -> I
     for code in [*row.divisions, *row.only, *row.skip]:
         division = divisions.get(code)
         if division is None:
-            yield Mistake(file, row.code, f"divisions of this city, found {code}")
+            if len(divisions):  # an unreadable divisions.csv is a mistake of its own, not one of every row here
+                yield Mistake(file, row.code, f"divisions of this city, found {code}{did_you_mean(code, divisions)}")
         elif LEVELS.index(division.level) < LEVELS.index(row.level):
             yield Mistake(file, row.code, f"divisions at level {row.level} or below, {code} is a {division.level}")
 

@@ -19,6 +19,7 @@ STORIES: list[tuple[str, dict[str, Any], str, str]] = [
         "梅州市生态环境局梅江分局",
     ),
     ("water", {"title": "河堤出现管涌，正在冒水"}, "water.embankment_hazard", "梅江区水务局"),
+    ("market", {"title": "药店卖过期药"}, "market.drug", "梅江区市场监督管理局"),
 ]
 
 

@@ -53,9 +53,7 @@ class ByHand:
     def figures(self, level, division, at, basis="union", include_demo=False):
         """(total, declared, earned)"""
         industries = next(each["industries"] for each in self.registry["basis"] if each["code"] == basis)
-        wanted = [
-            code for code, row in self.divisions.items() if row["level"] == level and self.inside(code, division)
-        ]
+        wanted = [code for code, row in self.divisions.items() if row["level"] == level and self.inside(code, division)]
         if self.day(at) < self.registry["registry"]["begins"].isoformat():
             return 0, 0, 0
         declared = earned = 0

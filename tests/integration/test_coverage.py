@@ -408,9 +408,9 @@ def test_snapshots_are_taken_once_and_are_what_the_record_gives(office: Office) 
     assert take_due(office.desk.here) == 0
     history = office.get("/indicators/coverage/history", **{"level": "village", "from": "2026-11-30"})["items"]
     assert [item["source"] for item in history] == ["snapshot"] * 20 + ["record"]
-    again = office.get(
-        "/indicators/coverage/history", **{"level": "village", "from": "2026-11-30", "recompute": 1}
-    )["items"]
+    again = office.get("/indicators/coverage/history", **{"level": "village", "from": "2026-11-30", "recompute": 1})[
+        "items"
+    ]
     assert [item["earned"] for item in history] == [item["earned"] for item in again]
     assert not any(item.get("differs") for item in again)
 
@@ -456,4 +456,3 @@ def test_without_a_note_of_activity_the_installed_domains_were_always_active(off
     assert before == earned(office.coverage(level="town", division=TOWN, at="2026-12-05")) == 1
     with office.desk.here.store.write() as tx:
         tx.execute(delete(domain_activity))
-

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo.address import AddressIndex
-from geo.divisions import read_divisions
+from geo.divisions import Division, Divisions, read_divisions
 
 DIVISIONS = read_divisions(Path(__file__).parents[2] / "citybrain/cities/meizhou/divisions.csv")
 INDEX = AddressIndex(DIVISIONS)
@@ -83,3 +83,57 @@ def test_a_community_and_a_village_of_one_name_are_told_apart_by_their_kind():
 @given(st.text(max_size=40) | st.text("梅县江区兴宁市大坪镇村社居委会街道", max_size=30))
 def test_any_text_is_answered(text):
     assert isinstance(codes(text), list)
+
+
+FLAT = Divisions(
+    [
+        Division("C", "Baltimore", "city", ""),
+        Division("C1", "Council District 1", "county", "C"),
+        Division("C12", "Council District 12", "county", "C"),
+        Division("PN", "Northern Police District", "town", "C"),
+        Division("A", "Abell", "village", "C"),
+        Division("O", "Oliver", "village", "C"),
+        Division("B", "Bridgeview/Greenlawn", "village", "C"),
+        Division("H", "North Harford Road", "village", "C"),
+        Division("D", "Downtown", "village", "C"),
+        Division("DW", "Downtown West", "village", "C"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Abell, Baltimore, MD 21218", [["A"]]),
+        ("300 E 30th St, ABELL, Northern Police District", [["PN"], ["A"]]),
+        ("council district 12", [["C12"]]),
+        ("Bridgeview - Greenlawn", [["B"]]),
+        ("downtown west", [["DW"]]),
+        ("near North Harford Road", [["H"]]),
+        ("1200 Oliver Street", []),
+        ("Labelle Avenue", []),
+        ("Baltimore", []),
+        ("Abell or Oliver", [["A", "O"]]),
+    ],
+)
+def test_names_in_latin_letters_are_whole_words_and_each_level_is_read_by_itself(
+    text: str, found: list[list[str]]
+) -> None:
+    index = AddressIndex(FLAT)
+    assert [[row.code for row in rows] for rows in index.match_levels(text)] == found
+
+
+def test_latin_addresses_go_from_small_to_large() -> None:
+    nested = AddressIndex(
+        Divisions(
+            [
+                Division("C", "Metro", "city", ""),
+                Division("W1", "East Ward", "county", "C"),
+                Division("W2", "West Ward", "county", "C"),
+                Division("S1", "Springside", "town", "W1"),
+                Division("S2", "Springside", "town", "W2"),
+            ]
+        )
+    )
+    assert [row.code for row in nested.match("Springside, West Ward, Metro")] == ["S2"]
+    assert [row.code for row in nested.match("Springside")] == ["S1", "S2"]

@@ -54,11 +54,11 @@ def mistakes_in(root: Path, manifest: str) -> list[str]:
     return [str(mistake) for mistake in read_manifest(path)[1]]
 
 
-def test_the_five_domains_are_found_by_entry_point() -> None:
-    assert {"grid", "emergency", "fire", "environment", "water"} <= set(DOMAINS)
+def test_the_six_domains_are_found_by_entry_point() -> None:
+    assert {"grid", "emergency", "fire", "environment", "water", "market"} <= set(DOMAINS)
 
 
-@pytest.mark.parametrize("code", ["grid", "emergency", "fire", "environment", "water"])
+@pytest.mark.parametrize("code", ["grid", "emergency", "fire", "environment", "water", "market"])
 def test_every_built_in_domain_has_twenty_types_with_both_names(code: str) -> None:
     rows = DOMAINS[code].manifest.type
     assert len(rows) >= 20

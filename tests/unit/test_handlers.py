@@ -1,4 +1,4 @@
-"""Facts about the five built-in domains: what their handlers know that words alone do not say."""
+"""Facts about the six built-in domains: what their handlers know that words alone do not say."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -198,3 +198,22 @@ def test_one_cover_has_several_limits_by_condition(title: str, amount: float, un
 @pytest.mark.parametrize("title", ["三楼好像失火了", "屋里有股煤气的味道", "有人困在里面", "山洪"])
 def test_danger_told_to_the_grid_waits_for_a_person_at_no_low_grade(title: str) -> None:
     assert outcome(decide("grid", title)) == (None, 2)
+
+
+def test_what_was_weighed_short_is_found_from_two_percent_on() -> None:
+    assert decide("market", weight_claimed_g=2500, weight_measured_g=2050).type == "market.short_weight"
+    assert decide("market", weight_claimed_g=2500, weight_measured_g=2460).triage == "no_type"
+    assert decide("market", weight_claimed_g=0, weight_measured_g=10).triage == "no_type"
+
+
+def test_a_lift_is_overdue_the_day_after_its_inspection_was_due() -> None:
+    assert decide("market", equipment="lift", inspection_due="2026-11-22").type == "market.lift"
+    assert decide("market", equipment="lift", inspection_due="2026-11-23").triage == "no_type"
+    assert decide("market", equipment="lift", inspection_due="soon").triage == "no_type"
+
+
+def test_food_that_made_somebody_ill_is_graver_and_more_urgent() -> None:
+    ill = decide("market", "吃了外卖拉肚子，里面有异物")
+    assert outcome(ill) == ("market.delivery_food", 2)
+    assert ill.limit is not None
+    assert (ill.limit.amount, ill.limit.unit) == (4, "urgent_hours")

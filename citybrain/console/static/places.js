@@ -2,7 +2,8 @@
 
 for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
 
-for (const box of document.querySelectorAll(".regions")) {
+// Where levels do not nest, each is chosen by itself.
+for (const box of document.querySelectorAll(".regions:not([data-flat])")) {
   const selects = [...box.querySelectorAll("select[data-region]")];
   const all = selects.map((select) => [...select.querySelectorAll("optgroup")]);
 

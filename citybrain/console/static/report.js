@@ -8,9 +8,9 @@ const forget = document.getElementById("forget");
 const said = document.getElementById("located");
 
 const WHY = {
-  1: "没有定位权限。请在浏览器设置中允许，或在下面选择县镇村。",
-  2: "暂时定不了位。请到开阔处再试，或在下面选择县镇村。",
-  3: "定位超时。请再试一次，或在下面选择县镇村。",
+  1: "没有定位权限。请在浏览器设置中允许，或在下面选择区划。",
+  2: "暂时定不了位。请到开阔处再试，或在下面选择区划。",
+  3: "定位超时。请再试一次，或在下面选择区划。",
 };
 
 function put({ lng = "", lat = "", accuracy_m = "", datum = "" }) {
@@ -28,7 +28,7 @@ function byHand(text) {
 
 button.addEventListener("click", () => {
   if (!isSecureContext || !navigator.geolocation) {
-    byHand("此网址不允许定位（需要 HTTPS）。请在下面选择县镇村，或填写地址。");
+    byHand("此网址不允许定位（需要 HTTPS）。请在下面选择区划，或填写地址。");
     return;
   }
   said.textContent = "正在定位…";
@@ -72,7 +72,7 @@ form.addEventListener("submit", (event) => {
   const somewhere = ["lng", "county", "town", "village", "address"].some((name) => field(name)?.value);
   if (!somewhere) {
     event.preventDefault();
-    byHand("请先定位，或在下面选择县镇村，或填写地址。");
+    byHand("请先定位，或在下面选择区划，或填写地址。");
     button.focus();
     return;
   }

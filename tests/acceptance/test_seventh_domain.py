@@ -8,24 +8,24 @@ from conftest import Receiver, Service
 
 MANIFEST = """
 [domain]
-code = "market"
-name = "市场监管"
-name_en = "Market supervision"
+code = "culture"
+name = "文旅"
+name_en = "Culture and tourism"
 version = "1"
 
 [[type]]
-code = "market.expired_food"
-name = "销售过期食品"
-name_en = "Expired food on sale"
-terms = ["过期食品", "食品过期"]
+code = "culture.unlicensed_guide"
+name = "无证导游"
+name_en = "Guide without a licence"
+terms = ["无证导游", "黑导游"]
 grade = 3
 limit = { amount = 2, unit = "working_days" }
-duty = "city_management"
+duty = "culture"
 level = "county"
-examples = ["超市在卖过期食品"]
+examples = ["古城门口有黑导游拉客"]
 """
 HANDLER = '''
-"""Market supervision decides by its rules alone."""
+"""Culture and tourism decide by their rules alone."""
 
 from citybrain.routing.route import route
 
@@ -36,24 +36,25 @@ def decide(events, context):
 
 
 def test_one_folder_is_a_domain_with_its_own_queue(new_service: Any, receiver: Receiver, tmp_path: Path) -> None:
-    folder = tmp_path / "market"
+    folder = tmp_path / "culture"
     folder.mkdir()
     (folder / "domain.toml").write_text(MANIFEST)
     (folder / "handler.py").write_text(textwrap.dedent(HANDLER))
     (folder / "__init__.py").write_text("")
     service: Service = new_service(CITYBRAIN_DOMAINS=str(folder))
     checked = service.command("check")
-    assert "market: 1 types, 1 examples" in checked.stdout.splitlines(), checked.stdout
+    assert "culture: 1 types, 1 examples" in checked.stdout.splitlines(), checked.stdout
     service.start()
-    service.post("/api/v1/endpoints", {"name": "market", "url": receiver.url, "domains": ["market"]})
+    service.post("/api/v1/endpoints", {"name": "culture", "url": receiver.url, "domains": ["culture"]})
     event = {
-        "source_event_id": "m-1",
-        "domain": "market",
-        "description": "小卖部的牛奶和面包都是过期食品",
+        "source_event_id": "c-1",
+        "domain": "culture",
+        "description": "景区外面的黑导游带人走山路",
         "occurred_at": "2026-11-20T08:00:00+08:00",
         "location": {"lng": 116.1222, "lat": 24.2886, "datum": "gcj02"},
     }
-    assert service.post("/api/v1/events", event)["queue"] == "market"
+    assert service.post("/api/v1/events", event)["queue"] == "culture"
     message = receiver.wait("work_order.dispatched").json
-    assert message["data"]["case"]["type"] == "market.expired_food"
-    assert "market" in [row["domain"] for row in service.get("/api/v1/queues")]
+    assert message["data"]["case"]["type"] == "culture.unlicensed_guide"
+    assert message["data"]["work_order"]["department"] == "441402-wl"
+    assert "culture" in [row["domain"] for row in service.get("/api/v1/queues")]
