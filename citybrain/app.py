@@ -28,7 +28,7 @@ from citybrain.problem import Problem, answer_problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
-LARGER_BODIES = {"/api/v1/events/batch": BATCH_BYTES, "/api/v1/locate": 8 * MIB}  # all others: 1 MiB
+LARGER_BODIES = {"/api/v1/events/batch": BATCH_BYTES, "/api/v1/locate": places.LOCATE_BYTES}  # all others: 1 MiB
 
 
 def build(here: Installation) -> FastAPI:

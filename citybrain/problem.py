@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+MAX_ERRORS = 20
 _TIME = "RFC 3339 with an offset, as in 2026-11-22T08:00:00+08:00 (in an address %2B for the plus)"
 _REMEDIES = {
     "missing": "this field is required",
@@ -86,10 +88,10 @@ def invalid(field: str, message: str, remedy: str) -> Problem:
 
 
 def field_errors(found: Iterable[Mapping[str, Any]], remedy: str = "see /docs") -> list[FieldError]:
-    """What pydantic found, with what to do about it; the field is `body` where it is the whole of it."""
+    """What pydantic found, the first of it, with what to do about it; the field is `body` where it is the whole."""
     return [
         FieldError(".".join(map(str, each["loc"])) or "body", each["msg"], _REMEDIES.get(each["type"], remedy))
-        for each in found
+        for each in islice(found, MAX_ERRORS)
     ]
 
 

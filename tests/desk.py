@@ -16,11 +16,13 @@ from citybrain.casework.api import do_action, give_feedback
 from citybrain.city import City, load_city
 from citybrain.commands.check import check_store
 from citybrain.config import BUILTIN_CITY, Config
+from citybrain.dispatch.endpoint import create
 from citybrain.domain import Domain, load_domains
 from citybrain.installation import Installation
 from citybrain.intake.api import Intake
 from citybrain.intake.filing import file
 from citybrain.keys import Key, Role
+from citybrain.problem import Problem
 from citybrain.queue import Ringer
 from citybrain.store.database import Store
 from citybrain.store.migrate import migrate
@@ -131,6 +133,17 @@ class Desk:
         self.posted += 1
         body = {"feedback_id": feedback_id or f"f-{self.posted}", "status": status, **more}
         give_feedback(order_id, self.key, self.here, body)
+
+    def refused(self, case_id: str, action: str, **body: Any) -> Problem:
+        with pytest.raises(Problem) as refused:
+            self.act(case_id, action, **body)
+        return refused.value
+
+    def endpoint(self, name: str, **given: Any) -> str:
+        """The id of a new endpoint."""
+        change = {"name": name, "url": "http://127.0.0.1:9/hook"} | given
+        with self.here.store.write() as tx:
+            return create(tx, change, self.here.city, "liu", self.now)
 
     def broken(self) -> list[str]:
         """What `citybrain check --store` finds broken."""

@@ -1,7 +1,9 @@
 """Where events come in: authenticate, parse, check, hand over to filing, answer. The hot path of the service."""
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -21,6 +23,9 @@ from geo.mistake import did_you_mean
 
 BATCH_EVENTS = 10_000
 BATCH_BYTES = 16 * MIB
+LARGE = 8 * 1024  # bytes; reading more, or any geometry, takes so long that nobody else should wait for it
+READERS = 2
+T = TypeVar("T")
 OUTCOMES = {"new": "accepted", "known": "duplicate", "conflict": "rejected"}
 
 
@@ -29,11 +34,14 @@ class Intake:
 
     def __init__(self, installation: Installation, committer: Committer, rates: Rates) -> None:
         self.installation, self._committer, self._rates = installation, committer, rates
+        self._readers = ThreadPoolExecutor(READERS, "reader")
 
     async def post_event(self, request: Request, key: Key) -> Response:
         key.require(May.POST)
         self._rates.take(key.name, 1)
-        filing = self.check(parse_json(await read_body(request)), key)
+        body = await read_body(request)
+        large = len(body) > LARGE or b"geometry" in body
+        filing = await self._aside(self._read, body, key) if large else self._read(body, key)
         receipt = (await self.commit([filing]))[0]
         if receipt.outcome == "conflict":
             raise _conflict(receipt)
@@ -43,16 +51,22 @@ class Intake:
         key.require(May.POST)
         body = await read_body(request, BATCH_BYTES)
         lines = request.headers.get("content-type", "").split(";")[0].strip() == "application/x-ndjson"
-        items = _lines(body) if lines else _array(body)
+        items = await self._aside(_lines if lines else _array, body)
         if len(items) > BATCH_EVENTS:
             raise invalid("body", f"{len(items)} events in one batch", f"send {BATCH_EVENTS} at most")
         self._rates.take(key.name, len(items))
-        checked = [self._check_or_problem(item, key) for item in items]
+        checked = await self._aside(self._check_each, items, key)
         receipts = iter(await self.commit([each for each in checked if isinstance(each, Filing)]))
         results = [_result(i, next(receipts) if isinstance(each, Filing) else each) for i, each in enumerate(checked)]
         outcomes = [result["outcome"] for result in results]
         counts = {outcome: outcomes.count(outcome) for outcome in OUTCOMES.values()}
         return _json({**counts, "results": results}, 200)
+
+    async def _aside(self, do: Callable[..., T], *given: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, do, *given)
+
+    def _read(self, body: bytes, key: Key) -> Filing:
+        return self.check(parse_json(body), key)
 
     async def commit(self, filings: Sequence[Filing]) -> list[Receipt]:
         if not filings:
@@ -80,9 +94,12 @@ class Intake:
         spot = check_location(report.location, key.datum, self.installation)
         return Filing(report, spot, digest(canonical(raw)), key)
 
+    def _check_each(self, items: Sequence[Any], key: Key) -> list[Filing | Problem]:
+        return [self._check_or_problem(item, key) for item in items]
+
     def _check_or_problem(self, item: Any, key: Key) -> Filing | Problem:
         try:
-            return self.check(parse_json(item) if isinstance(item, bytes) else item, key)
+            return self._read(item, key) if isinstance(item, bytes) else self.check(item, key)
         except Problem as problem:
             return problem
 

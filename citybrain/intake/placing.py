@@ -24,12 +24,13 @@ SWAP_MARGIN = 0.02  # degrees: datums differ by less, so a shifted point on the 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A checked location with its datum settled; `geometry` is a shapely geometry in WGS-84."""
+    """A checked location with its datum settled. The `place` of a geometry is found while it is checked: cutting it may
+    take a while, and `locate` holds up everyone who waits for the same commit."""
 
     location: Location
     datum: str
     has_point: bool
-    geometry: Any = None
+    place: Place | None = None
 
 
 def check_location(location: Location, datum: str | None, here: Installation) -> Spot:
@@ -42,15 +43,15 @@ def check_location(location: Location, datum: str | None, here: Installation) ->
     code = location.division_code
     if code is not None and not point and here.locator.locate_division(code).method == "none":
         raise invalid("location.division_code", f"no division {code!r}", "see GET /api/v1/divisions")
-    geometry = None
+    place = None
     if location.geometry is not None:
         try:
-            posted = parse_geometry(location.geometry)
-            _check_positions(posted, datum, city)
-            geometry = geometry_to_wgs84(posted, datum)
+            geometry = parse_geometry(location.geometry)
+            _check_positions(geometry, datum, city)
+            place = here.locator.locate_geometry(geometry_to_wgs84(geometry, datum))
         except GeometryError as error:
             raise invalid("location.geometry", error.reason, error.remedy) from None
-    return Spot(location, datum, point, geometry)
+    return Spot(location, datum, point, place)
 
 
 def locate(spots: Sequence[Spot], locator: Locator) -> list[Place]:
@@ -58,8 +59,8 @@ def locate(spots: Sequence[Spot], locator: Locator) -> list[Place]:
     places: list[Place | None] = [None] * len(spots)
     by_datum: dict[str, list[int]] = {}
     for index, spot in enumerate(spots):
-        if spot.geometry is not None:
-            places[index] = locator.locate_geometry(spot.geometry)
+        if spot.place is not None:
+            places[index] = spot.place
         elif spot.has_point:
             by_datum.setdefault(spot.datum, []).append(index)
         else:

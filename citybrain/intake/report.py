@@ -23,7 +23,7 @@ from citybrain.problem import FieldError, Problem, field_errors, invalid
 from geo.datum import check_datum
 
 MAX_DEPTH = 32
-MAX_ERRORS = 20
+MAX_CONTAINERS = 1_000_000  # arrays and objects in one body; the garbage collector takes seconds over more
 FUTURE_MS = 10 * 60 * 1000  # phones' clocks run ahead a little
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 EARLIEST = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
@@ -62,7 +62,7 @@ class _Strict(BaseModel):
 
 
 class Location(_Strict):
-    """Where: a GeoJSON geometry, coordinates, a division code or an address; the first that is given counts."""
+    """Where: a GeoJSON geometry, coordinates, a division code or an address; of several the first of these counts."""
 
     lng: Degrees | None = None
     lat: Degrees | None = None
@@ -135,6 +135,8 @@ def parse_report(raw: Any, now: int) -> Report:
 
 def parse_json(body: bytes) -> Any:
     """JSON as everyone understands it: UTF-8, no NaN, no lone surrogates; of a name given twice the last counts."""
+    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+        raise invalid("body", f"more than {MAX_CONTAINERS} arrays and objects", "send fewer events at once")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -189,6 +191,6 @@ def _nul_in(raw: dict[str, Any]) -> str | None:
 
 
 def _problem(error: ValidationError) -> Problem:
-    errors = field_errors(error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS])
+    errors = field_errors(error.errors(include_url=False, include_context=False, include_input=False))
     fields = ", ".join(dict.fromkeys(each.field for each in errors))
     return Problem(422, f"the event has {error.error_count()} mistake(s): {fields}", errors=errors)

@@ -12,7 +12,6 @@ from desk import Desk
 from sqlalchemy import Connection, Row, select, text
 
 from citybrain.casework.followup import follow_up, resume_suspended
-from citybrain.dispatch.endpoint import create
 from citybrain.store.database import Store
 from citybrain.store.stream import Change, forget_before, number_committed, record_changes
 from citybrain.store.tables import cases, deliveries, events, stream
@@ -184,16 +183,14 @@ def test_patrol_rings_for_what_is_due_and_nobody_holds(desk: Desk) -> None:
 def test_patrol_rings_dispatch_for_messages_that_may_go(desk: Desk) -> None:
     case = desk.open()
     assert waiting_queues(desk.here) == []  # held for want of an endpoint
-    with desk.here.store.write() as tx:
-        create(tx, {"name": "a", "url": "http://127.0.0.1:9"}, desk.here.city, "liu", desk.now)
+    desk.endpoint("a")
     assert waiting_queues(desk.here) == ["dispatch"]
     desk.set(deliveries, deliveries.c.case_id == case.id, lease_until=2**53)
     assert waiting_queues(desk.here) == []
 
 
 def test_what_a_round_makes_due_is_rung_in_the_same_round(desk: Desk) -> None:
-    with desk.here.store.write() as tx:
-        create(tx, {"name": "a", "url": "http://127.0.0.1:9"}, desk.here.city, "liu", desk.now)
+    desk.endpoint("a")
     desk.open(**FIRE)
     desk.set(deliveries, deliveries.c.status == "pending", status="delivered")
     desk.pass_time(hours=1)

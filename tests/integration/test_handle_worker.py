@@ -11,7 +11,6 @@ import pytest
 from desk import Bells, Desk
 from sqlalchemy import text
 
-from citybrain.dispatch.endpoint import create
 from citybrain.domain import load_domains
 from citybrain.intake.reading import replay_event, show_event
 from citybrain.problem import Problem
@@ -194,8 +193,7 @@ def test_dispatch_is_rung_after_the_commit_and_only_when_there_is_something_to_s
     desk.here.ringer = cast(Ringer, Looking())
     desk.open()
     assert waiting == []
-    with desk.here.store.write() as tx:
-        create(tx, {"name": "a", "url": "http://127.0.0.1:9"}, desk.here.city, "liu", desk.now)
+    desk.endpoint("a")
     desk.report({}, {})
     desk.handle()
     assert waiting == [3]  # with what was adopted

@@ -118,12 +118,10 @@ def test_of_fifty_different_at_once_one_is_kept_and_all_others_are_told(shared_s
     assert count(shared_service, source) == 1
 
 
-def test_ids_are_remembered_over_a_restart(new_service: Any) -> None:
-    service = new_service()
-    service.start()
-    first = service.post(EVENTS, event("i-1"))
-    service.stop()
-    service.start()
-    again = service.call("POST", EVENTS, event("i-1"))
+def test_ids_are_remembered_over_a_restart(shared_service: Service) -> None:
+    first = shared_service.post(EVENTS, event("i-1"))
+    shared_service.stop()
+    shared_service.start()
+    again = shared_service.call("POST", EVENTS, event("i-1"))
     assert (again.status, again.body) == (200, first)
-    assert service.call("POST", EVENTS, event("i-1", title="x")).status == 409
+    assert shared_service.call("POST", EVENTS, event("i-1", title="x")).status == 409

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import shapely
@@ -92,14 +93,16 @@ def test_bad_point_is_refused_by_its_field(shared_service: Service, query: str, 
         ({"points": [["116", 24]]}, "points.0.0"),
         ({"points": [[116, True]]}, "points.0.1"),
         ({"points": [[116, None]]}, "points.0.1"),
-        (b'{"points": [[NaN, 24]]}', "points.0.0"),
-        (b'{"points": [[116, Infinity]]}', "points.0.1"),
+        (b'{"points": [[NaN, 24]]}', "body"),
+        (b'{"points": [[116, 1e999]]}', "body"),
         ({"points": [], "datum": "x"}, "datum"),
         ({"points": [], "datum": 5}, "datum"),
         ({"points": [], "levels": ["city"]}, "levels"),
         ({"points": [], "levels": "town"}, "levels"),
         ({"points": [], "colour": "red"}, "colour"),
         ({"points": [[116.1, 24.2]] * 100_001}, "points"),
+        ({"points": [["x", "y"]] * 100_000}, "points.0.0"),
+        (b'{"points": [' + b"[]," * 1_000_000 + b"[]]}", "body"),
         ([], "body"),
         (b"", "body"),
         (b"{", "body"),
@@ -253,6 +256,14 @@ FORGED = {
 def test_forged_cursor_is_refused(shared_service: Service, cursor: str) -> None:
     for path in ("events?", "cases?", "deliveries?"):
         refused(shared_service.call("GET", f"/api/v1/{path}cursor={cursor}"), "cursor")
+
+
+@pytest.mark.parametrize("position", ["", "x", "-1", "1.5", "²", "9" * 19, "9" * 5000], ids=lambda text: text[:8])
+def test_position_in_the_stream_that_is_none_is_refused(shared_service: Service, position: str) -> None:
+    if position:
+        refused(shared_service.call("GET", "/api/v1/stream", None, None, Last_Event_ID=position), "Last-Event-ID")
+    query = f"/api/v1/stream?last_event_id={quote(position or ' ')}"
+    refused(shared_service.call("GET", query), "Last-Event-ID")
 
 
 @pytest.mark.parametrize("value", [["a", "a"], [True, "a"], [2**64 - 1, "a"], [1.5, "a"], [1, 5], [1]], ids=repr)

@@ -1,0 +1,109 @@
+"""The post room: what is claimed goes out beside the worker, and a slow receiver holds up nobody but itself."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from desk import Desk
+from posting import end_leases
+from sqlalchemy import text
+
+from citybrain.store.tables import attempts, deliveries
+from workers.deliver import LANE, LEAST, PostRoom
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """A receiver that takes a request and never answers."""
+    release = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            release.wait(30)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+    release.set()
+    server.shutdown()
+
+
+def post_room(desk: Desk) -> PostRoom:
+    desk.here.config = replace(desk.here.config, webhook_allow=("127.0.0.0/8",))
+    return PostRoom(desk.here)
+
+
+def until(holds: Any, seconds: float = 10) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_a_hanging_and_a_dead_endpoint_delay_no_other(desk: Desk, receiver: Any, hanging: str) -> None:
+    desk.endpoint("hanging", url=hanging)
+    desk.endpoint("dead")
+    good = desk.endpoint("good", url=receiver.url)
+    desk.report(*[{}] * 150)
+    desk.handle()
+    room = post_room(desk)
+
+    def all_arrived() -> bool:
+        room.claim()
+        found = desk.rows(deliveries, deliveries.c.endpoint_id == good, deliveries.c.status == "delivered")
+        return len(found) == 150
+
+    until(all_arrived, 30)  # behind the hanging one they would take five times its fifteen seconds
+    assert len(receiver.messages) == 150
+    assert "dispatch" in desk.bells.rung
+
+
+def test_a_hanging_host_has_one_lane_however_many_endpoints_it_serves(desk: Desk, hanging: str) -> None:
+    """What waits for a slow host longer than its lease would be sent by another worker at the same time."""
+    for number in range(3):
+        desk.endpoint(f"gateway {number}", url=f"{hanging}/{number}")
+    desk.report(*[{}] * 40)
+    desk.handle()
+    room = post_room(desk)
+    for _ in range(3):
+        room.claim()
+    assert LANE - LEAST < room.size() <= LANE
+
+
+def test_attempts_that_cannot_be_recorded_give_their_places_back_and_are_sent_again(desk: Desk, receiver: Any) -> None:
+    desk.endpoint("good", url=receiver.url)
+    desk.open()
+    room = post_room(desk)
+    rename(desk, "attempts", "elsewhere")
+    room.claim()
+    until(lambda: receiver.messages and not room.size())
+    rename(desk, "elsewhere", "attempts")
+    assert desk.row(deliveries).status == "pending"
+    end_leases(desk)
+    room.claim()
+    until(lambda: desk.row(deliveries).status == "delivered")
+    assert len({message.headers["webhook-id"] for message in receiver.messages}) == 1
+
+
+def test_an_unforeseen_error_while_recording_gives_the_places_back_too(desk: Desk, receiver: Any) -> None:
+    desk.endpoint("good", url=receiver.url)
+    desk.open()
+    room = post_room(desk)
+    with desk.here.store.write() as tx:
+        tx.execute(text("CREATE TRIGGER broken BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'no'); END"))
+    room.claim()
+    until(lambda: receiver.messages and not room.size())
+    assert desk.rows(attempts) == []
+
+
+def rename(desk: Desk, table: str, name: str) -> None:
+    with desk.here.store.write() as tx:
+        tx.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))

@@ -1,0 +1,65 @@
+"""How a case comes to each of its statuses, and a body with which each action is possible."""
+
+from typing import Any
+
+from desk import Desk
+from sqlalchemy import Row
+
+from citybrain.store.tables import cases, events
+
+FIRE = {"domain": "fire", "type": "fire.building_fire"}  # leads: fire brigade; assist: police, health, power
+BODIES: dict[str, dict[str, Any]] = {
+    "dispatch": {"department": "441402-cg", "type": "c01039"},
+    "relocate": {"location": {"division_code": "441403"}, "reason": "位置有误"},
+    "reassign": {"department": "441402-zj", "reason": "指定主办"},
+    "return": {"reason": "不属于我单位职责"},
+    "extend": {"until": "2025-03-20T12:00:00+08:00", "reason": "等待配件"},
+    "suspend": {"until": "2025-03-20T12:00:00+08:00", "reason": "等待拆迁"},
+    "resume": {},
+    "supervise": {"reason": "群众催办"},
+    "note": {"text": "已电话联系"},
+    "verify": {"passed": True},
+    "rework": {"reason": "没有修好"},
+    "close": {},
+    "reopen": {"reason": "又坏了"},
+    "merge": {"into": "another"},
+    "split": {"events": ["one"]},
+    "void": {"reason": "重复上报"},
+}
+
+
+def in_triage(desk: Desk) -> Row[Any]:
+    case = desk.open(description="嗯")  # nothing in it that any rule knows
+    assert case.status == "triage"
+    return case
+
+
+def completed(desk: Desk, **event: Any) -> Row[Any]:
+    case = desk.open(**event)
+    for order in desk.orders(case.id):
+        desk.answer(order.id, "completed")
+    return desk.case(case.id)
+
+
+def case_in(desk: Desk, status: str) -> Row[Any]:
+    """A case that came to its status the way cases do."""
+    case = in_triage(desk) if status in ("triage", "filed", "void") else desk.open()
+    if status == "filed":  # a rule files and dispatches in one step, so nothing stays there by itself
+        desk.set(cases, cases.c.id == case.id, status="filed", type="c01039")
+        desk.set(events, events.c.case_id == case.id, state="cased")
+    elif status == "accepted":
+        desk.answer(desk.lead(case.id).id, "accepted")
+    elif status in ("completed", "verified", "closed"):
+        desk.answer(desk.lead(case.id).id, "completed")
+    actions = {"returned": ["return"], "verified": ["verify"], "closed": ["verify", "close"], "void": ["void"]}
+    for action in actions.get(status, ["suspend"] if status == "suspended" else []):
+        desk.act(case.id, action, **BODIES[action])
+    case = desk.case(case.id)
+    assert case.status == status
+    return case
+
+
+def with_another_event(desk: Desk, case: Row[Any]) -> None:
+    """Puts one more event into a case, whatever its status."""
+    other = desk.open(type="m06001")
+    desk.act(other.id, "merge", into=case.id)
