@@ -70,6 +70,36 @@ domains = $domains
 # parent = "city-hall"
 """
 
+INDUSTRIES = """\
+# The registry behind the coverage indicator: which government industries there are, and what is declared of each.
+
+[registry]
+begins = 2026-01-01           # no figure before this day
+default_basis = "all"
+
+# A basis is a denominator that one can defend: the industries it counts, and who says so.
+[[basis]]
+code = "all"
+name = "全部行业"
+name_en = "All industries"
+source = "the document that lists them"
+industries = ["governance"]
+
+[[industry]]
+code = "governance"
+name = "基层治理"
+name_en = "Community governance"
+basis = "the passage that names it"
+domains = $domains
+
+# A declaration needs an approver:
+# [[industry.declared]]
+# level = "city"              # city, county, town or village
+# divisions = [$code]
+# from = 2026-01-01
+# approver = "who approved it"
+"""
+
 CALENDAR = "date,kind\n"
 
 BOUNDARIES = """\

@@ -43,6 +43,7 @@ def new_city(
         "city.toml": Template(patterns.CITY).substitute(words),
         "divisions.csv": "code,name,level,parent_code\n" + "".join(",".join(map(_field, row)) + "\n" for row in rows),
         "departments.toml": Template(patterns.DEPARTMENTS).substitute(words),
+        "industries.toml": Template(patterns.INDUSTRIES).substitute(words),
         "calendar.csv": patterns.CALENDAR,
         "boundaries/README.md": patterns.BOUNDARIES,
     }

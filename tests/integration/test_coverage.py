@@ -143,10 +143,10 @@ def test_a_verification_leaves_the_window_like_the_rest(office: Office) -> None:
         assert max(item["day"] for item in items if earned(item)) == last
 
 
-def test_the_six_industries_without_a_domain_are_zeros_that_say_so(office: Office) -> None:
+def test_the_five_industries_without_a_domain_are_zeros_that_say_so(office: Office) -> None:
     answer = office.coverage(level="city")
     without = [each for each in answer["industries"] if not each["domains"]]
-    assert len(without) == 6
+    assert len(without) == 5
     assert all(not each["declared"] and not each["earned"] and each["evidence"] == {} for each in without)
     assert all(codes(each) == {"no_domain", "not_declared"} for each in without)
 

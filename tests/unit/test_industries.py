@@ -45,7 +45,7 @@ def test_meizhou_has_eleven_industries_and_four_bases() -> None:
     named = {code for basis in registry.bases.values() for code in basis.industries}
     assert named == set(registry.industries)
     without = [each for each in registry.industries.values() if not each.domains]
-    assert len(without) == 6
+    assert len(without) == 5
     assert not any(each.declared for each in without)
 
 
