@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from conftest import Receiver, Service
+from serving import Receiver, Service
 
 from citybrain.config import BUILTIN_CITY
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import redis
-from conftest import Receiver, Service
+from serving import Receiver, Service
 
 EVENTS, BATCH = 3_000, 50
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conftest import Receiver, Service
+from serving import Receiver, Service
 
 
 def _event(number: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from conftest import Service
+from serving import Service
 
 from citybrain.commands.scaffold import new_city
 

@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import Receiver, Service, make_service
+from serving import Receiver, Service, make_service
 
 PACK = Path(__file__).parents[1] / "cities" / "baltimore"
 HERE = ZoneInfo("America/New_York")

@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from conftest import Receiver, Service
+from serving import Receiver, Service
 
 MANIFEST = """
 [domain]

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Receiver, Service
+from serving import Receiver, Service
 from standardwebhooks.webhooks import Webhook
 
 STORIES: list[tuple[str, dict[str, Any], str, str]] = [

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Service
+from serving import Service
 from test_nothing_is_lost import _part
 
 

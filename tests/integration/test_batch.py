@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Answer, Service
+from serving import Answer, Service
 
 BATCH = "/api/v1/events/batch"
 MIB = 1024 * 1024

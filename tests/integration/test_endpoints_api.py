@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from conftest import Answer, Receiver, Service
+from serving import Answer, Receiver, Service
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from citybrain.dispatch.endpoint import parse_change

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Service
+from serving import Service
 
 EVENTS = "/api/v1/events"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Answer, Service
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from serving import Answer, Service
 from starlette.types import Message, Receive, Scope, Send
 
 from citybrain.intake.api import Intake

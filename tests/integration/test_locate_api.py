@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 import shapely
-from conftest import Answer, Service
+from serving import Answer, Service
 
 EVENTS, LOCATE = "/api/v1/events", "/api/v1/locate"
 LEVELS = ("county", "town", "village", "cell")

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import Answer, Service
+from serving import Answer, Service
 
 from citybrain.clock import now_ms
 from citybrain.keys import create_key

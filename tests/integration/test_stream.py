@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from conftest import Service
+from serving import Service
 
 
 class Watcher:

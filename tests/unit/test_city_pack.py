@@ -18,7 +18,8 @@ BALTIMORE = Path(__file__).parents[1] / "cities" / "baltimore"
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> Path:
+def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CITYBRAIN_DOMAINS", str(BALTIMORE / "domains" / "service311"))
     kept = shutil.ignore_patterns("requests.csv", "domains")
     return Path(shutil.copytree(BALTIMORE, tmp_path / "pack", ignore=kept))
 

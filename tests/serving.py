@@ -1,0 +1,241 @@
+"""What tests of the whole service share: a running installation of their own, and receivers for its webhooks."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from citybrain.clock import now_ms
+from citybrain.keys import REFRESH_SECONDS, create_key
+from citybrain.store.database import Store
+
+EDITIONS = Path(__file__).parent.parent / ".pytest_cache" / "editions"  # compiled ground, made once
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Service:
+    """A `citybrain up` of its own, and the HTTP that a user of it would speak."""
+
+    data: Path
+    port: int
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin_key(self) -> str:
+        return (self.data / "admin.key").read_text().strip()
+
+    def start(self, *flags: str) -> None:
+        argv = [sys.executable, "-m", "citybrain", "up", "--data", str(self.data), "--port", str(self.port), *flags]
+        log = (self.data.parent / f"{self.data.name}.log").open("ab")
+        self.process = subprocess.Popen(argv, env=self.environment, stdout=subprocess.PIPE, stderr=log)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        assert line == f"ready {self.url}\n", f"{line!r}; {self.log()[-2000:]}"
+
+    def stop(self, how: int = signal.SIGTERM) -> float:
+        """Seconds it took."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(how)
+        self.process.wait(20)
+        return time.monotonic() - began
+
+    def log(self) -> str:
+        return (self.data.parent / f"{self.data.name}.log").read_text(errors="replace")
+
+    def command(self, *argv: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """`citybrain ARGV` on this installation's data."""
+        return subprocess.run(
+            [sys.executable, "-m", "citybrain", *argv],
+            env=self.environment, input=text, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def key(self, role: str, name: str, **scope: str) -> str:
+        """As `citybrain keys create` makes it, without starting a process for each."""
+        codes = {option: text.split(",") for option, text in scope.items() if option != "datum"}
+        store = Store(f"sqlite:///{self.data / 'citybrain.db'}")
+        with store.write() as tx:
+            plain = create_key(tx, name, role, now_ms(), "test", datum=scope.get("datum"), **codes)
+        store.close()
+        time.sleep(REFRESH_SECONDS)
+        return plain
+
+    def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
+        """`body` goes as JSON, or as it is when it is bytes. The admin's key unless another is given ("" for none)."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        if key != "":
+            sent["Authorization"] = f"Bearer {key or self.admin_key}"
+        request = urllib.request.Request(self.url + path, data=data, headers=sent, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return _answer(answer.status, answer.read(), answer.headers)
+        except urllib.error.HTTPError as error:
+            return _answer(error.code, error.read(), error.headers)
+
+    def get(self, path: str, key: str | None = None) -> Any:
+        answer = self.call("GET", path, key=key)
+        assert answer.status == 200, answer
+        return answer.body
+
+    def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
+        answer = self.call("POST", path, body, key)
+        assert answer.status < 300, answer
+        return answer.body
+
+    def until(self, path: str, holds: Any, seconds: float = 15, key: str | None = None) -> Any:
+        """The answer as soon as `holds(answer)`."""
+        ends = time.monotonic() + seconds
+        while True:
+            found = self.get(path, key)
+            if holds(found):
+                return found
+            assert time.monotonic() < ends, f"{path} never came so far: {json.dumps(found, ensure_ascii=False)[:1500]}"
+            time.sleep(0.1)
+
+
+def _answer(status: int, raw: bytes, headers: Any) -> Answer:
+    is_json = "json" in headers.get("Content-Type", "")
+    return Answer(status, json.loads(raw) if raw and is_json else raw, dict(headers.items()))
+
+
+@pytest.fixture(scope="session")
+def editions() -> Path:
+    """The compiled ground, made once for all tests."""
+    EDITIONS.mkdir(parents=True, exist_ok=True)
+    return EDITIONS
+
+
+@pytest.fixture
+def new_service(tmp_path: Path, editions: Path) -> Iterator[Any]:
+    """A maker of installations: `new_service(**environment)` on empty data, not started."""
+    made: list[Service] = []
+
+    def make(**environment: str) -> Service:
+        made.append(make_service(tmp_path / f"data{len(made)}", editions, **environment))
+        return made[-1]
+
+    yield make
+    for service in made:
+        if service.process is not None and service.process.poll() is None:
+            service.stop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Service]:
+    """One running installation for a module; webhooks may reach this machine."""
+    made = make_service(tmp_path_factory.mktemp("city") / "data", editions)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_service(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Service]:
+    """One running installation for all modules whose tests use keys of their own and look at nobody else's events."""
+    made = make_service(tmp_path_factory.mktemp("shared") / "data", editions)
+    made.start()
+    yield made
+    made.stop()
+
+
+def make_service(data: Path, editions: Path, **environment: str) -> Service:
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "editions").symlink_to(editions)
+    port = free_port()
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith("CITYBRAIN_")}
+    own = {"CITYBRAIN_DATA": str(data), "CITYBRAIN_PORT": str(port), "CITYBRAIN_WEBHOOK_ALLOW": "127.0.0.0/8"}
+    return Service(data, port, inherited | own | environment)
+
+
+@dataclass
+class Received:
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Receiver:
+    """A department's system: keeps every message and answers with `status`."""
+
+    url: str
+    messages: list[Received] = field(default_factory=list)
+    status: int = 204
+
+    def of_type(self, type_: str) -> list[Received]:
+        return [message for message in self.messages if message.json["type"] == type_]
+
+    def wait(self, type_: str, number: int = 1, seconds: float = 15) -> Received:
+        """The `number`-th message of that type."""
+        ends = time.monotonic() + seconds
+        while len(self.of_type(type_)) < number:
+            assert time.monotonic() < ends, f"no {type_} number {number}: {[m.json['type'] for m in self.messages]}"
+            time.sleep(0.02)
+        return self.of_type(type_)[number - 1]
+
+    @classmethod
+    @contextmanager
+    def listening(cls) -> Iterator["Receiver"]:
+        """A receiver at a port of its own, for as long as the block lasts."""
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                there.messages.append(Received(dict(self.headers.items()), body))
+                self.send_response(there.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        there = cls(f"http://127.0.0.1:{server.server_address[1]}/hook")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield there
+        server.shutdown()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver.listening() as there:
+        yield there
