@@ -76,7 +76,8 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
 
 
 def _failed(here: Installation, row: Row[Any], trace: str) -> None:
-    """Tried again a little later; quarantined 隔离 after the third time. The trace holds code, never the report."""
+    """Tried again a little later; quarantined 隔离 after the third time. An exception may quote the
+    report in the trace: only who may read the event is shown it, and who reported is in no handler's hands."""
     log.error("event %s of %s failed (try %d)", row.id, row.domain, row.tries)
     if row.tries >= TRIES:
         _quarantine(here, row, trace)

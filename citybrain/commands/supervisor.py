@@ -23,6 +23,7 @@ from citybrain.config import Config
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
+HEAD_START_SECONDS = 1.5  # for the API: whoever reports at once is answered, and the record waits for the workers
 GRACE_SECONDS = 8.0  # then SIGKILL: all is over within ten seconds
 LONGEST_PAUSE = 10.0
 SETTLED_SECONDS = 30.0  # a child that lived this long starts again at once
@@ -143,7 +144,10 @@ def _parts(config: Config) -> list[Child]:
     commands.append(("patrol", "patrol"))
     if config.demo:
         commands.append(("demo", "demo"))
-    return [Child(name, _starter(command, config)) for name, command in commands]
+    later = time.monotonic() + HEAD_START_SECONDS
+    return [
+        Child(name, _starter(command, config), again_at=0.0 if name == "api" else later) for name, command in commands
+    ]
 
 
 def _starter(command: str, config: Config) -> Callable[[], subprocess.Popen[bytes]]:
