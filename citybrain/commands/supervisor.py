@@ -23,7 +23,7 @@ from citybrain.config import Config
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
-HEAD_START_SECONDS = 1.5  # for the API: whoever reports at once is answered, and the record waits for the workers
+HEAD_START_SECONDS = 3.0  # for the API: whoever reports at once is answered, and the record waits for the workers
 GRACE_SECONDS = 8.0  # then SIGKILL: all is over within ten seconds
 LONGEST_PAUSE = 10.0
 SETTLED_SECONDS = 30.0  # a child that lived this long starts again at once
