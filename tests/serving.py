@@ -79,7 +79,7 @@ class Service:
         """`citybrain ARGV` on this installation's data."""
         return subprocess.run(
             [sys.executable, "-m", "citybrain", *argv],
-            env=self.environment, input=text, capture_output=True, text=True, timeout=60, check=False,
+            env=self.environment, input=text, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
 
     def key(self, role: str, name: str, **scope: str) -> str:
@@ -100,7 +100,7 @@ class Service:
             sent["Authorization"] = f"Bearer {key or self.admin_key}"
         request = urllib.request.Request(self.url + path, data=data, headers=sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return _answer(answer.status, answer.read(), answer.headers)
         except urllib.error.HTTPError as error:
             return _answer(error.code, error.read(), error.headers)
@@ -115,7 +115,7 @@ class Service:
         assert answer.status < 300, answer
         return answer.body
 
-    def until(self, path: str, holds: Any, seconds: float = 15, key: str | None = None) -> Any:
+    def until(self, path: str, holds: Any, seconds: float = 60, key: str | None = None) -> Any:
         """The answer as soon as `holds(answer)`."""
         ends = time.monotonic() + seconds
         while True:
@@ -201,7 +201,7 @@ class Receiver:
     def of_type(self, type_: str) -> list[Received]:
         return [message for message in self.messages if message.json["type"] == type_]
 
-    def wait(self, type_: str, number: int = 1, seconds: float = 15) -> Received:
+    def wait(self, type_: str, number: int = 1, seconds: float = 60) -> Received:
         """The `number`-th message of that type."""
         ends = time.monotonic() + seconds
         while len(self.of_type(type_)) < number:

@@ -23,8 +23,9 @@ from citybrain.config import Config
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
-HEAD_START_SECONDS = 3.0  # for the API: whoever reports at once is answered, and the record waits for the workers
-GRACE_SECONDS = 8.0  # then SIGKILL: all is over within ten seconds
+HEAD_START_SECONDS = 5.0  # at most, for the API: whoever reports at once is answered, the record waits for the workers
+GRACE_SECONDS = 7.0  # then SIGKILL; the broker follows the others, and all is over within ten seconds
+BROKER_GRACE_SECONDS = 2.0
 LONGEST_PAUSE = 10.0
 SETTLED_SECONDS = 30.0  # a child that lived this long starts again at once
 PR_SET_PDEATHSIG = 1
@@ -42,7 +43,8 @@ class Child:
     start: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    again_at: float = 0.0
+    again_at: float = 0.0  # at the latest
+    after: threading.Event | None = None  # or when this is set, if that is sooner
     pause: float = 0.2
 
     def look(self, now: float) -> None:
@@ -53,7 +55,8 @@ class Child:
                 "%s ended (%s) after %.0f s; again in %.1f s", self.name, self.process.returncode, lived, self.pause
             )
             self.process, self.again_at = None, now + self.pause
-        if self.process is None and now >= self.again_at:
+        if self.process is None and (now >= self.again_at or self._may_start()):
+            self.after = None
             self.started_at = now
             try:
                 self.process = self.start()
@@ -62,6 +65,9 @@ class Child:
                 self.pause = min(self.pause * 2, LONGEST_PAUSE)
                 self.again_at = now + self.pause
 
+    def _may_start(self) -> bool:
+        return self.after is not None and self.after.is_set()
+
 
 @dataclass
 class Supervisor:
@@ -69,6 +75,7 @@ class Supervisor:
     say: Callable[[str], None]
     children: list[Child] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    ready: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Until a signal; raises AlreadyRunning, BrokerError, or what keeps the store from being opened."""
@@ -79,7 +86,7 @@ class Supervisor:
             config = replace(self.config, redis_url=where.url)
             if started is not None:
                 self.children.append(Child("broker", self._broker, started, time.monotonic()))
-            self.children += _parts(config)
+            self.children += _parts(config, self.ready)
             try:
                 threading.Thread(target=self._announce, daemon=True).start()
                 while not self.stop.is_set():
@@ -87,8 +94,8 @@ class Supervisor:
                         child.look(time.monotonic())
                     time.sleep(LOOK_SECONDS)  # not stop.wait(): a signal handler must not meet its own lock
             finally:
-                end([child for child in self.children if child.name != "broker"])
-                end([child for child in self.children if child.name == "broker"])
+                end([child for child in self.children if child.name != "broker"], GRACE_SECONDS)
+                end([child for child in self.children if child.name == "broker"], BROKER_GRACE_SECONDS)
 
     def _broker(self) -> subprocess.Popen[bytes]:
         process, _ = broker.start(self.config.data, self.config.redis_url)
@@ -102,17 +109,18 @@ class Supervisor:
             try:
                 with urllib.request.urlopen(f"{url}/readyz", timeout=2):
                     self.say(f"ready {url}")
+                    self.ready.set()
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
 
 
-def end(children: list[Child]) -> None:
+def end(children: list[Child], grace: float) -> None:
     """Asks all to stop at once, and kills what has not stopped in time."""
     running = [child.process for child in children if child.process is not None and child.process.poll() is None]
     for process in running:
         process.terminate()
-    ends = time.monotonic() + GRACE_SECONDS
+    ends = time.monotonic() + grace
     for process in running:
         try:
             process.wait(max(0.1, ends - time.monotonic()))
@@ -139,15 +147,16 @@ def lock(data: Path) -> Iterator[None]:
         yield
 
 
-def _parts(config: Config) -> list[Child]:
+def _parts(config: Config, ready: threading.Event) -> list[Child]:
     commands = [("api", "serve"), *((f"worker-{number + 1}", "work") for number in range(config.workers))]
     commands.append(("patrol", "patrol"))
     if config.demo:
         commands.append(("demo", "demo"))
     later = time.monotonic() + HEAD_START_SECONDS
-    return [
-        Child(name, _starter(command, config), again_at=0.0 if name == "api" else later) for name, command in commands
-    ]
+    api, *others = (Child(name, _starter(command, config)) for name, command in commands)
+    for child in others:
+        child.again_at, child.after = later, ready
+    return [api, *others]
 
 
 def _starter(command: str, config: Config) -> Callable[[], subprocess.Popen[bytes]]:

@@ -68,7 +68,7 @@ def sent(service: Service, endpoint_id: str, **filters: str) -> list[dict[str, A
 
 
 def until_sent(
-    service: Service, endpoint_id: str, status: str, number: int = 1, seconds: float = 15
+    service: Service, endpoint_id: str, status: str, number: int = 1, seconds: float = 60
 ) -> list[dict[str, Any]]:
     path = f"/api/v1/deliveries?limit=500&endpoint={endpoint_id}&status={status}"
     found: list[dict[str, Any]] = service.until(path, lambda page: len(page["items"]) >= number, seconds)["items"]
@@ -432,7 +432,7 @@ class Hesitant:
     go: threading.Event = field(default_factory=threading.Event)
 
     def wait(self, calls: int) -> None:
-        ends = time.monotonic() + 15
+        ends = time.monotonic() + 60
         while self.calls < calls:
             assert time.monotonic() < ends, self
             time.sleep(0.02)

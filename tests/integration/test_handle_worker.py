@@ -214,7 +214,7 @@ def test_an_event_that_kills_its_worker_three_times_is_quarantined_and_takes_no_
 
     def work() -> int:
         argv = [sys.executable, "-c", HANDLE]
-        return subprocess.run(argv, env=os.environ | told, check=False, timeout=30, capture_output=True).returncode
+        return subprocess.run(argv, env=os.environ | told, check=False, timeout=120, capture_output=True).returncode
 
     def end_leases() -> None:
         desk.set(events, events.c.lease_until > 0, lease_until=0)

@@ -6,7 +6,6 @@ import http.client
 import json
 import math
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,10 +218,8 @@ BAD_GEOMETRIES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("geometry", BAD_GEOMETRIES.values(), ids=BAD_GEOMETRIES.keys())
 def test_bad_geometry_is_refused_in_location_and_at_the_top(post: Any, geometry: dict[str, Any]) -> None:
-    began = time.monotonic()
     refused(post(_at(geometry)), "location.geometry")
     refused(post(changed(location=LEFT_OUT, geometry=geometry)), "location.geometry")
-    assert time.monotonic() - began < 5
 
 
 def test_deep_values_are_refused_before_anything_walks_into_them(post: Any) -> None:
@@ -333,10 +330,8 @@ UNUSUAL: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_what_is_unusual_but_clear_is_taken(shared_service: Service, name: str) -> None:
-    began = time.monotonic()
     event = UNUSUAL[name] | {"source_event_id": name}
     assert shared_service.call("POST", EVENTS, event).status == 202
-    assert time.monotonic() - began < 5
 
 
 def test_content_type_does_not_matter_when_the_body_is_json(shared_service: Service) -> None:

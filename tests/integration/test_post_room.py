@@ -41,7 +41,7 @@ def post_room(desk: Desk) -> PostRoom:
     return PostRoom(desk.here)
 
 
-def until(holds: Any, seconds: float = 10) -> None:
+def until(holds: Any, seconds: float = 60) -> None:
     ends = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends

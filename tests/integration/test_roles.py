@@ -257,10 +257,11 @@ class Lines:
     """What one key is told by the stream, as bytes."""
 
     def __init__(self, service: Service, key: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=2)
+        self._connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
         headers = {"Authorization": f"Bearer {key}", "Last-Event-ID": "0"}
         self._connection.request("GET", "/api/v1/stream", headers=headers)
         self.answer = self._connection.getresponse()
+        self._connection.sock.settimeout(2)
         self.ended = False
 
     def read(self) -> bytes:

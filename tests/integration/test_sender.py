@@ -193,28 +193,36 @@ def test_a_hanging_receiver_is_a_timeout() -> None:
         await reader.read(-1)
         writer.close()
 
-    started = time.monotonic()
     outcome = _send_to(hang, timeout=0.3)
     assert (outcome.kind, outcome.status) == ("retry", None)
     assert str(outcome.error).startswith("timeout:")
-    assert 0.25 < time.monotonic() - started < 1.5
 
 
 def test_a_receiver_that_drips_its_head_is_a_timeout() -> None:
     drip = _raw_answer(b"HTTP/1.1 200 OK\r\n", *[b"x-a: b\r\n"] * 100, pause=0.05)
-    started = time.monotonic()
     outcome = _send_to(drip, timeout=0.3)
     assert str(outcome.error).startswith("timeout:")
-    assert time.monotonic() - started < 1.5
 
 
 @pytest.mark.parametrize(("line", "kind"), [(b"200 OK", "delivered"), (b"500 Oh", "retry"), (b"410 Gone", "gone")])
 def test_a_receiver_that_drips_its_body_is_left_at_the_deadline_and_its_status_counts(line: bytes, kind: str) -> None:
     head = b"HTTP/1.1 " + line + b"\r\ncontent-length: 1000\r\n\r\n"
-    started = time.monotonic()
-    outcome = _send_to(_raw_answer(head, *[b"x"] * 100, pause=0.05), timeout=0.3)
-    assert outcome.kind == kind
-    assert 0.25 < time.monotonic() - started < 1.5
+    dripped: list[int] = []
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        try:
+            for number in range(1_000):
+                writer.write(b"x")
+                await writer.drain()
+                dripped.append(number)
+                await asyncio.sleep(0.05)
+        except OSError:
+            writer.close()
+
+    assert _send_to(drip, timeout=0.3).kind == kind
+    assert 0 < len(dripped) < 1_000
 
 
 def test_a_huge_body_is_dropped_after_64_kib() -> None:
@@ -232,9 +240,7 @@ def test_a_huge_body_is_dropped_after_64_kib() -> None:
         except OSError:
             writer.close()
 
-    started = time.monotonic()
     assert _send_to(pour, timeout=10).kind == "delivered"
-    assert time.monotonic() - started < 2
     assert written < 50_000_000  # what the sockets of both sides buffer
 
 
@@ -430,6 +436,7 @@ def test_sending_after_closing_raises_nothing() -> None:
 
 def test_connections_are_kept_and_a_slow_host_delays_no_other() -> None:
     peers = set()
+    near_is_through = asyncio.Event()
 
     async def quick(request: web.Request) -> web.Response:
         assert request.transport is not None
@@ -437,22 +444,33 @@ def test_connections_are_kept_and_a_slow_host_delays_no_other() -> None:
         return web.Response(text="ok")
 
     async def slow(_request: web.Request) -> web.Response:
-        await asyncio.sleep(0.4)
+        await near_is_through.wait()
         return web.Response()
 
-    async def go() -> tuple[float, list[Outcome]]:
-        async with _receiver(quick) as near, _receiver(slow) as far, Sender(LOOPBACK, 0.7, limit_per_host=2) as sender:
+    async def go() -> list[Outcome]:
+        async with _receiver(quick) as near, _receiver(slow) as far, Sender(LOOPBACK, 30, limit_per_host=2) as sender:
             waiting = [asyncio.create_task(sender.send(_message(far))) for _ in range(6)]
             await asyncio.sleep(0.01)
-            started = time.monotonic()
             for _ in range(20):
                 await sender.send(_message(near))
-            return time.monotonic() - started, await asyncio.gather(*waiting)
+            near_is_through.set()
+            return await asyncio.gather(*waiting)
 
-    took, outcomes = asyncio.run(go())
-    assert took < 0.35
+    outcomes = asyncio.run(go())
     assert len(peers) == 1
-    # The last pair waited 0.8 s for a slot, more than the timeout, which counts from when it was sent.
+    assert [outcome.kind for outcome in outcomes] == ["delivered"] * 6
+
+
+def test_the_timeout_counts_from_when_a_message_was_sent_not_from_when_it_queued() -> None:
+    async def slow(_request: web.Request) -> web.Response:
+        await asyncio.sleep(1)
+        return web.Response()
+
+    async def go() -> list[Outcome]:
+        async with _receiver(slow) as far, Sender(LOOPBACK, 1.9, limit_per_host=2) as sender:
+            return await asyncio.gather(*(sender.send(_message(far)) for _ in range(6)))
+
+    outcomes = asyncio.run(go())  # the last pair waits 2 s for a slot, more than the timeout
     assert [outcome.kind for outcome in outcomes] == ["delivered"] * 6
 
 

@@ -4,7 +4,6 @@ import logging
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -175,10 +174,8 @@ def test_a_store_that_stays_locked_is_unavailable(store: Store) -> None:
     impatient = Store(store.url)
     event.listen(impatient.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=100"))
     with store.write():
-        began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             count(impatient, "never")
-        assert time.monotonic() - began < 5
         assert names(impatient) == []  # reading goes on
     count(impatient, "later")
 

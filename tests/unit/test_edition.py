@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -211,7 +210,5 @@ edition = load_edition(pack, read_divisions(pack / "divisions.csv"), ("county", 
                        crs="EPSG:4548", cache_dir=Path({str(cache)!r}), generate_cells=True)
 print(edition.id, [name for name in ("geopandas", "pandas", "pyogrio") if name in sys.modules])
 """
-    began = time.perf_counter()
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == f"{edition.id} []"
-    assert time.perf_counter() - began < 5  # 0.3 s on an idle machine

@@ -1,7 +1,6 @@
 """Facts about routing: which type an event gets, how grave it is, who leads, and what goes to triage instead."""
 
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -355,21 +354,6 @@ def test_whatever_is_written_every_domain_decides_or_asks(code: str, title: str,
     seen = event(title, domain=code, description=description)
     decided = domain.decide([seen], Context(domain.catalogue, Responsibility((OFFICE,)), NOW))[0]
     assert (decided.lead is None) == (decided.triage is not None)
-
-
-def test_a_thousand_events_are_decided_in_well_under_a_second() -> None:
-    domain = DOMAINS["grid"]
-    examples = [example for row in domain.manifest.type for example in row.examples]
-    events = [event(examples[i % len(examples)].title, domain="grid") for i in range(1_000)]
-    context = Context(domain.catalogue, Responsibility((OFFICE,)), NOW)
-    best = min(_seconds(lambda: domain.decide(events, context)) for _ in range(3))
-    assert best < 0.2  # about 0.03 on an idle core; the suite shares two with others
-
-
-def _seconds(work: Any) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 @pytest.mark.parametrize(
