@@ -43,9 +43,14 @@ def post_room() -> "PostRoom":
 
 def drain() -> None:
     """At the end of a worker: lets what is in flight arrive and be recorded, for a few seconds."""
+    if not post_room.cache_info().currsize:
+        return
     ends = time.monotonic() + STOP_SECONDS
-    while post_room.cache_info().currsize and post_room().size() and time.monotonic() < ends:
+    while post_room().size():
+        if time.monotonic() > ends:
+            return  # what is in flight is sent again when its lease has ended
         time.sleep(0.02)
+    post_room().close()
 
 
 class PostRoom:
@@ -72,6 +77,9 @@ class PostRoom:
                 self._in_flight.update(_host(outgoing.url) for _, outgoing in found)
             for row, outgoing in found:
                 asyncio.run_coroutine_threadsafe(self._send(row, outgoing), self._loop)
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._sender.close(), self._loop).result(1)
 
     def size(self) -> int:
         with self._lock:
