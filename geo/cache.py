@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,36 @@ import shapely
 
 from geo.layer import Layer, objects
 from geo.mistake import Mistake
+from geo.raster import Raster
 
-Compiled = tuple[Mapping[str, Layer], Sequence[Mistake]]
 _TEXTS = ("codes", "names", "sources", "parents")
 _SHAPES = ("polygons", "projected")
+_RASTER = tuple(field.name for field in dataclasses.fields(Raster))
 
 
-def write(path: Path, layers: Mapping[str, Layer], findings: Sequence[Mistake]) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Compiled:
+    """What the compiler makes of a pack's files: layers coarse to fine with their rasters, and what it found."""
+
+    layers: Mapping[str, Layer]
+    rasters: Mapping[str, Raster]
+    findings: tuple[Mistake, ...]
+
+
+def write(path: Path, compiled: Compiled) -> None:
     """Writes beside and renames, so that nobody ever reads half a file."""
-    about = {"levels": list(layers), "findings": [[m.file, m.item, m.expectation] for m in findings]}
+    findings = [[mistake.file, mistake.item, mistake.expectation] for mistake in compiled.findings]
+    about = {"levels": list(compiled.layers), "findings": findings}
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
-    for level, layer in layers.items():
+    for level, layer in compiled.layers.items():
         for field in _TEXTS:
             arrays[f"{level}.{field}"] = getattr(layer, field).astype(str)
         for field in _SHAPES:
             shapes = shapely.to_wkb(getattr(layer, field))
             arrays[f"{level}.{field}"] = np.frombuffer(b"".join(shapes), dtype=np.uint8)
             arrays[f"{level}.{field}.sizes"] = np.array([len(shape) for shape in shapes], dtype=np.int64)
+        for field in _RASTER:
+            arrays[f"{level}.{field}"] = getattr(compiled.rasters[level], field)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
     try:
@@ -52,7 +66,8 @@ def read(path: Path) -> Compiled | None:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             layers = {level: _layer(level, arrays) for level in about["levels"]}
-            return layers, [Mistake(*finding) for finding in about["findings"]]
+            rasters = {level: Raster(*(arrays[f"{level}.{field}"] for field in _RASTER)) for level in layers}
+            return Compiled(layers, rasters, tuple(Mistake(*finding) for finding in about["findings"]))
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, shapely.GEOSException):
         return None
 

@@ -12,10 +12,12 @@ import shapely
 
 from geo import cells, topology
 from geo.cache import Compiled
+from geo.covering import Covering
 from geo.datum import project
 from geo.divisions import LEVELS, Divisions
 from geo.layer import SOURCES, Layer, Objects, Progress, objects
 from geo.mistake import Mistake, Mistakes, did_you_mean
+from geo.rasterise import rasterise
 
 _STEP = 0.01  # degrees; the curve is then off by less than 2 cm
 _EXTENT = (-180.0, -90.0, 180.0, 90.0)
@@ -31,7 +33,7 @@ def compile_layers(
     nested: bool,
     progress: Progress | None = None,
 ) -> Compiled:
-    """The layers, coarse to fine, and what the topology check found. Raises `Mistakes`."""
+    """The layers, their rasters, and what the topology check found. Raises `Mistakes`."""
     mistakes = wrong_crs(crs)
     tables = {}
     for level, path in files.items():
@@ -48,7 +50,11 @@ def compile_layers(
         layers = _adopt(layers)
     if progress:
         progress("topology", 0, 1)
-    return layers, _findings(layers, nested, crs)
+    findings = _findings(layers, nested, crs)
+    if progress:
+        progress("raster", 0, 1)
+    rasters = {level: rasterise(Covering(layer.polygons)) for level, layer in layers.items()}
+    return Compiled(layers, rasters, tuple(findings))
 
 
 def check_polygons(path: Path, level: str, divisions: Divisions) -> list[Mistake]:

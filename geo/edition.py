@@ -16,9 +16,10 @@ from geo import cache
 from geo.divisions import LEVELS, Divisions
 from geo.layer import Layer, Progress
 from geo.mistake import Mistake, Mistakes, did_you_mean
+from geo.raster import Raster
 
 SUFFIXES = (".geojson", ".gpkg")
-FORMAT = "edition-2"
+FORMAT = "edition-3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Edition:
     crs: str
     nested: bool
     layers: Mapping[str, Layer]
+    rasters: Mapping[str, Raster]
     findings: tuple[Mistake, ...] = ()
 
     @property
@@ -66,9 +68,9 @@ def load_edition(
         from geo.compile import compile_layers  # geopandas takes half a second to import, and a warm start needs none
 
         compiled = compile_layers(files, divisions, levels, crs=crs, nested=nested, progress=progress)
-        cache.write(path, *compiled)
-    layers, findings = compiled
-    return Edition(f"{day}-{digest[:8]}", day, crs, nested, MappingProxyType(layers), tuple(findings))
+        cache.write(path, compiled)
+    layers, rasters = MappingProxyType(compiled.layers), MappingProxyType(compiled.rasters)
+    return Edition(f"{day}-{digest[:8]}", day, crs, nested, layers, rasters, compiled.findings)
 
 
 def check_crs(crs: str) -> list[Mistake]:

@@ -8,35 +8,30 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geo.covering import NONE, Covering, Floats, Indices
 from geo.layer import Layer
+from geo.raster import Finder, Raster
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
-
-NONE = -1  # the index of no polygon
 _CIRCLE_SEGMENTS = 12  # a quarter circle; the polygon's area is 0.3 % below the circle's
 
 
 class Ground:
     """Answers are indices into the layer, which is sorted by code: the lowest index is the lowest code."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, raster: Raster) -> None:
         self.layer = layer
+        self._raster, self._covering = raster, Covering(layer.polygons)
         self._polygons, self._projected = layer.polygons, layer.projected
         self._edges = shapely.boundary(layer.projected)
-        self._tree = shapely.STRtree(self._polygons)
+        self._tree = self._covering.tree
         self._metres = shapely.STRtree(self._projected)
         self.median_m2 = float(np.median(shapely.area(self._projected)))
         self._warm()
+        self.find = Finder(raster, self._covering).find
 
     def contains(self, lng: Floats, lat: Floats) -> Indices:
         """The polygon that covers each WGS-84 point, edges and corners included; the lowest code where several do."""
-        point, polygon = self._tree.query(shapely.points(lng, lat))
-        hit = shapely.intersects_xy(self._polygons[polygon], lng[point], lat[point])
-        found = np.full(len(lng), len(self.layer), dtype=np.int64)
-        np.minimum.at(found, point[hit], polygon[hit])
-        found[found == len(self.layer)] = NONE
-        return found
+        return self._raster.locate(lng, lat, self._covering)
 
     def nearest(self, points: Any, reach: float) -> Indices:
         """The nearest polygon within `reach` metres of each projected point; of several as near, the lowest code."""
@@ -90,10 +85,8 @@ class Ground:
 
     def _warm(self) -> None:
         # GEOS builds a prepared geometry's index at its first use, which is not safe from several threads at once.
-        for shapes in (self._polygons, self._projected, self._edges):
+        for shapes in (self._projected, self._edges):
             shapely.prepare(shapes)
-        corners = shapely.get_point(shapely.get_exterior_ring(shapely.get_geometry(self._polygons, 0)), 0)
-        shapely.intersects_xy(self._polygons, shapely.get_x(corners), shapely.get_y(corners))
         corners = shapely.get_point(shapely.get_exterior_ring(shapely.get_geometry(self._projected, 0)), 0)
         shapely.dwithin(self._edges, corners, 1.0)
         shapely.dwithin(self._projected, corners, 1.0)

@@ -11,10 +11,11 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from geo.address import AddressIndex
+from geo.covering import NONE, Floats, Indices
 from geo.datum import project
 from geo.divisions import Divisions
 from geo.edition import Edition
-from geo.ground import NONE, Floats, Ground, Indices
+from geo.ground import Ground
 from geo.layer import UNSURE, Objects, objects
 from geo.place import PLACE_LEVELS, Candidate, Place, Unit
 
@@ -40,7 +41,7 @@ class Locator:
             raise ValueError(f"the edition was compiled for {edition.crs}, not {crs}")
         self.edition, self.divisions = edition, divisions
         self.crs, self.snap_m, self.near_m = crs, snap_m, near_m
-        self._grounds = {level: Ground(layer) for level, layer in edition.layers.items()}
+        self._grounds = {level: Ground(layer, edition.rasters[level]) for level, layer in edition.layers.items()}
         self._index = {level: _numbers(layer.codes) for level, layer in edition.layers.items()}
         # One None at the end of each, for the index of no polygon.
         self._codes = {level: objects([*layer.codes, None]) for level, layer in edition.layers.items()}
@@ -165,6 +166,8 @@ class Locator:
         if not len(lost):
             return
         method[lost] = "outside"
+        if self.edition.nested:  # what is far from the coarsest level is far from all that lies in it
+            lost = lost[self._grounds[self.levels[0]].nearest(points[lost], self.snap_m) != NONE]
         for level in reversed(self.levels):
             nearest = self._grounds[level].nearest(points[lost], self.snap_m)
             for place, index in zip(lost[nearest != NONE], nearest[nearest != NONE], strict=True):
