@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geo.covering import NONE, Covering, Floats, Indices
 from geo.layer import Layer
-from geo.raster import Finder, Raster
+from geo.raster import Raster, finder
 
 _CIRCLE_SEGMENTS = 12  # a quarter circle; the polygon's area is 0.3 % below the circle's
 
@@ -27,7 +27,7 @@ class Ground:
         self._metres = shapely.STRtree(self._projected)
         self.median_m2 = float(np.median(shapely.area(self._projected)))
         self._warm()
-        self.find = Finder(raster, self._covering).find
+        self.find = finder(raster, self._covering)
 
     def contains(self, lng: Floats, lat: Floats) -> Indices:
         """The polygon that covers each WGS-84 point, edges and corners included; the lowest code where several do."""

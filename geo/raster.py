@@ -3,6 +3,7 @@ is placed by a table or by one turn of the head; only the rest ask shapely. Buil
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,41 +83,38 @@ class Raster:
         return number, self.several[np.repeat(self.starts[mixed], counts) + rank]
 
 
-class Finder:
-    """One point at a time: the raster's steps in plain Python, which for one point is ten times as fast as numpy."""
+def finder(raster: Raster, covering: Covering) -> Callable[[float, float], int]:
+    """For one finite point at a time: the raster's steps in plain Python, which for one point beats numpy tenfold."""
+    west, south, a_lng, a_lat = raster.frame.tolist()
+    rows, columns = raster.shape.tolist()
+    table, cuts, sides = raster.table.data, raster.cuts.data, raster.sides.ravel().data
+    segments, starts, several = raster.segments.ravel().data, raster.starts.data, raster.several.data
+    count, polygons, intersects = len(cuts), covering.polygons, shapely.intersects_xy
 
-    def __init__(self, raster: Raster, covering: Covering) -> None:
-        self._west, self._south, self._a_lng, self._a_lat = raster.frame.tolist()
-        rows, self._columns = raster.shape.tolist()
-        self._east, self._north = self._columns - 1, rows - 1
-        self._table, self._cuts, self._sides = raster.table.data, raster.cuts.data, raster.sides.data
-        self._segments, self._starts, self._several = raster.segments.data, raster.starts.data, raster.several.data
-        self._covering, self._polygons = covering, covering.polygons
-
-    def find(self, lng: float, lat: float) -> int:
-        """The lowest polygon that covers a finite point, or NONE."""
-        column, row = int((lng - self._west) * self._a_lng), int((lat - self._south) * self._a_lat)
-        column = 0 if column < 0 else min(column, self._east)
-        row = 0 if row < 0 else min(row, self._north)
-        found: int = self._table[row * self._columns + column]
+    def find(lng: float, lat: float) -> int:
+        column, row = int((lng - west) * a_lng), int((lat - south) * a_lat)
+        if not (0 <= column < columns and 0 <= row < rows):
+            return NONE
+        found: int = table[row * columns + column]
         if found >= NONE:
             return found
         number = -2 - found
-        mixed = number - len(self._cuts)
-        return self._beside(number, lng, lat) if mixed < 0 else self._among(mixed, lng, lat)
+        return beside(number, lng, lat) if number < count else among(number - count, lng, lat)
 
-    def _beside(self, number: int, lng: float, lat: float) -> int:
-        segments, segment = self._segments, self._cuts[number]
-        forward = segments[segment, 2] * (lat - segments[segment, 1])
-        back = segments[segment, 3] * (lng - segments[segment, 0])
+    def beside(number: int, lng: float, lat: float) -> int:
+        at = cuts[number] * 4
+        forward = segments[at + 2] * (lat - segments[at + 1])
+        back = segments[at + 3] * (lng - segments[at])
         side = forward - back
-        if abs(side) <= _ROUNDING * (abs(forward) + abs(back)):
-            return int(self._covering.of(np.array([lng]), np.array([lat]))[0])
-        found: int = self._sides[number, 1 if side < 0 else 0]
-        return found
+        if abs(side) > _ROUNDING * (abs(forward) + abs(back)):
+            found: int = sides[2 * number + (side < 0)]
+            return found
+        return int(covering.of(np.array([lng]), np.array([lat]))[0])
 
-    def _among(self, mixed: int, lng: float, lat: float) -> int:
-        for polygon in self._several[self._starts[mixed] : self._starts[mixed + 1]]:
-            if shapely.intersects_xy(self._polygons[polygon], lng, lat):
+    def among(number: int, lng: float, lat: float) -> int:
+        for polygon in several[starts[number] : starts[number + 1]]:
+            if intersects(polygons[polygon], lng, lat):
                 return int(polygon)
         return NONE
+
+    return find

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from geo.covering import NONE, Covering
 from geo.layer import objects
-from geo.raster import Finder
+from geo.raster import finder
 from geo.rasterise import rasterise
 
 
@@ -26,7 +26,7 @@ def asked_one_by_one(polygons, xy):
 def answers(polygons, xy, boxes):
     covering = Covering(objects(polygons))
     raster = rasterise(covering, boxes)
-    find = Finder(raster, covering).find
+    find = finder(raster, covering)
     bulk = raster.locate(xy[:, 0].copy(), xy[:, 1].copy(), covering).tolist()
     assert [find(x, y) for x, y in xy.tolist()] == bulk
     return bulk
