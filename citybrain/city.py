@@ -159,6 +159,20 @@ class City:
         given = ((level, getattr(self.file.levels, level)) for level in LEVELS)
         return {level: table for level, table in given if table is not None}
 
+    @property
+    def first_level(self) -> str:
+        """The coarsest: queues are told by it."""
+        return next(iter(self.levels), LEVELS[0])
+
+    def level_name(self, level: str) -> str:
+        """As people here call it; the whole city where it is no level of the pack."""
+        return self.levels[level].name if level in self.levels else "全市"
+
+    def level_in_english(self, level: str) -> str:
+        """`county (Council district)`: the word that files and requests use, and what it means here."""
+        named = self.levels[level].name_en if level in self.levels else level
+        return level if named.lower() == level else f"{level} ({named})"
+
     def level_of(self, code: str) -> str | None:
         division = self.divisions.get(code)
         return division.level if division else None

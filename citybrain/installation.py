@@ -9,6 +9,7 @@ from citybrain.clock import Clock, now_ms, to_datetime
 from citybrain.config import Config
 from citybrain.domain import Domain, load_domains
 from citybrain.queue import Bells, Ringer
+from citybrain.remedies import remedies_of
 from citybrain.routing.catalogue import EventType
 from citybrain.routing.context import Context
 from citybrain.routing.responsibility import Responsibility
@@ -41,6 +42,11 @@ class Installation:
     @cached_property
     def type_index(self) -> TypeIndex:
         return TypeIndex(domain.catalogue for domain in self.domains.values())
+
+    @cached_property
+    def remedies(self) -> Mapping[str, str]:
+        """By kind of error, with this city's own examples."""
+        return remedies_of(self.city)
 
     def context(self, domain: str) -> Context:
         return Context(self.domains[domain].catalogue, self.responsibility, to_datetime(self.clock()))
