@@ -177,6 +177,9 @@ class City:
         division = self.divisions.get(code)
         return division.level if division else None
 
+    def uses(self, domain: str) -> bool:
+        return domain not in self.file.domains.off
+
     def departments_below(self, code: str) -> frozenset[str]:
         """The department and all below it; just the code itself when it is unknown."""
         if not self._below:

@@ -68,5 +68,5 @@ def open_installation(config: Config, broker_url: str) -> Installation:
     city = load_city(config.city, config.public_url)
     allow = (*config.webhook_allow, *city.file.webhooks.allow)
     config = replace(config, webhook_allow=allow)
-    domains = {code: domain for code, domain in load_domains().items() if code not in city.file.domains.off}
+    domains = {code: domain for code, domain in load_domains(pack=config.city).items() if city.uses(code)}
     return Installation(config, city, domains, Store(config.database_url), Ringer(Bells(broker_url)), broker_url)

@@ -18,10 +18,8 @@ BALTIMORE = Path(__file__).parents[1] / "cities" / "baltimore"
 
 
 @pytest.fixture
-def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CITYBRAIN_DOMAINS", str(BALTIMORE / "domains" / "service311"))
-    kept = shutil.ignore_patterns("requests.csv", "domains")
-    return Path(shutil.copytree(BALTIMORE, tmp_path / "pack", ignore=kept))
+def pack(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BALTIMORE, tmp_path / "pack", ignore=shutil.ignore_patterns("requests.csv")))
 
 
 def change(path: Path, old: str, new: str) -> None:
@@ -143,9 +141,20 @@ def test_scaffold_never_writes_over_anything(tmp_path: Path) -> None:
 
 def test_new_domain_proves_its_example(tmp_path: Path) -> None:
     new_domain(tmp_path / "parks", name="公园", name_en="Parks", duty="landscaping")
-    domain, mistakes = load_folder(Folder(tmp_path / "parks", "citybrain_domain_parks", loose=True))
+    domain, mistakes = load_folder(Folder(tmp_path / "parks", "citybrain_domain_parks", "named"))
     assert domain is not None
     assert [*mistakes, *prove_examples({"parks": domain})] == []
+
+
+def test_new_domain_of_a_pack_is_data_alone_and_found_with_it(tmp_path: Path) -> None:
+    new_city(tmp_path / "s", name="S", code="S", timezone="America/New_York", levels={"county": "Ward"}, nested=True,
+             box=(-72.7, 42.0, -72.4, 42.2), domains=["grid"])  # fmt: skip
+    told = new_domain(tmp_path / "s" / "domains" / "parks", name="公园", name_en="Parks", duty="landscaping")
+    assert [path.name for path in (tmp_path / "s" / "domains" / "parks").iterdir()] == ["domain.toml"]
+    assert told[-1] == f"next: citybrain check --city {tmp_path / 's'}"
+    assert checked(tmp_path / "s") == ([], True)
+    change(tmp_path / "s" / "city.toml", "[coverage]", '[domains]\noff = ["parks", "parcs"]\n\n[coverage]')
+    assert checked(tmp_path / "s")[0] == ["city.toml: domains.off: installed domains, found parcs; did you mean parks?"]
 
 
 def test_built_in_city_names_its_version() -> None:
