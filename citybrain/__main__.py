@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import threading
 from pathlib import Path
@@ -27,6 +28,10 @@ def main() -> None:
     """citybrain: event routing for a city, 一网统管. Start everything with `citybrain up`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    from citybrain.commands.environment import check_environment
+
+    if mistakes := check_environment(os.environ):
+        raise click.ClickException("\n".join(["the environment cannot be used", *map(str, mistakes)]))
 
 
 @main.command()
