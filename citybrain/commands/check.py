@@ -1,5 +1,6 @@
 """`citybrain check`: are the packs right, and does the store keep what it promises. One line a finding or a count."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,7 @@ from citybrain.city import City, check_city, check_ground
 from citybrain.clock import Clock, now_ms
 from citybrain.config import Config
 from citybrain.dispatch.address import AllowList
-from citybrain.domain import Domain, check_domains
+from citybrain.domain import Domain, check_domains, find_folders
 from citybrain.indicators.snapshots import differing
 from citybrain.routing.proof import prove_examples
 from citybrain.routing.responsibility import Responsibility, unassigned
@@ -32,7 +33,8 @@ STATES = ("received", "triage", "cased", "quarantined")
 
 def check_packs(config: Config) -> tuple[list[str], bool]:
     domains, wrong = check_domains(pack=config.city)
-    city, mistakes = check_pack(config.city, domains)
+    installed = {folder.path.name for folder in find_folders(os.environ, config.city)}  # broken ones included
+    city, mistakes = check_pack(config.city, installed)
     ground = check_ground(config.city)
     off = city.file.domains.off if city else ()
     mistakes += [*ground, *wrong, *prove_examples(domains, off)]

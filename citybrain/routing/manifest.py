@@ -236,7 +236,7 @@ def read_manifest(path: Path) -> tuple[Manifest | None, list[Mistake]]:
 
 def _read(path: Path, model: type[Model]) -> tuple[Model | None, list[Mistake]]:
     try:
-        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))), []
+        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig"))), []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return None, [Mistake(str(path), "the file", f"a readable UTF-8 TOML file ({error})")]
     except ValidationError as error:
