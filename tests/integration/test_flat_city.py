@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from fastapi.testclient import TestClient
 from proven import Proven, moment
 
+from citybrain.app import build
 from citybrain.casework import reading
 from citybrain.city import load_city
 from citybrain.console.choices import place_name, queue_places
@@ -17,7 +19,7 @@ from citybrain.indicators.coverage import coverage
 from citybrain.indicators.scope import scope_of
 from citybrain.intake.placing import place_of
 from citybrain.intake.reading import list_events
-from citybrain.keys import Key, Role
+from citybrain.keys import Key, Role, create_key
 from citybrain.problem import Problem
 
 PACK = Path(__file__).parents[1] / "cities" / "baltimore"
@@ -147,3 +149,44 @@ def test_remedies_are_in_the_citys_own_codes_and_coordinates(desk: Desk) -> None
     with pytest.raises(Problem) as refused:
         scope_of(desk.here.city, key(), "ward", None, None)
     assert "town (Police district)" in refused.value.errors[0].remedy
+
+
+@pytest.fixture
+def pages(desk: Desk) -> TestClient:
+    """A browser in which the administrator is signed in."""
+    browser = TestClient(build(desk.here), base_url="https://testserver")
+    with desk.here.store.write() as tx:
+        plain = create_key(tx, "admin", "admin", desk.now, "test")
+    session = browser.post("/api/v1/session", json={"key": plain})
+    browser.headers["X-CSRF-Token"] = session.json()["csrf_token"]
+    return browser
+
+
+def test_the_desk_tells_no_council_district_from_no_place(desk: Desk, pages: TestClient) -> None:
+    hood = desk.open(location={"division_code": HOOD}, title="house on fire", **FIRE)
+    nowhere = desk.open(location={"address": "somewhere"}, title="fire, no idea where", **FIRE)
+    page = pages.get("/").text
+    assert page.count(">无所属Council district</a>") == len(desk.here.domains)
+    for asked, case in (("no-county", hood), ("none", nowhere)):
+        listed_there = pages.get(f"/cases?division={asked}").text
+        assert [f"/cases/{each.id}" in listed_there for each in (hood, nowhere)] == [case is hood, case is nowhere]
+
+
+def test_the_form_sends_every_division_that_was_chosen(desk: Desk, pages: TestClient) -> None:
+    case = desk.open(location={"address": "somewhere"}, **FIRE)
+    page = pages.get(f"/cases/{case.id}").text
+    assert "各种区划互不隶属" in page
+    form = {"csrf": pages.headers["X-CSRF-Token"], "version": str(case.version), "reason": "caller told us"}
+    moved = pages.post(f"/cases/{case.id}/relocate", data=form | {"county": COUNCIL, "town": POLICE, "village": HOOD})
+    assert moved.status_code == 200
+    now = desk.case(case.id)
+    assert (now.county, now.town, now.village) == (COUNCIL, POLICE, HOOD)
+
+
+def test_reasons_call_the_levels_as_the_city_does(desk: Desk, pages: TestClient) -> None:
+    case = desk.open(location={"division_code": COUNCIL}, **FIRE)
+    page = pages.get(f"/cases/{case.id}").text
+    assert "Council District 12：没有登记" in page
+    assert "全市：" in page
+    hood = desk.open(location={"division_code": HOOD}, **FIRE)
+    assert "Council district：没有登记" in pages.get(f"/cases/{hood.id}").text
