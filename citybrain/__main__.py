@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import threading
 from pathlib import Path
@@ -13,7 +14,7 @@ from citybrain.config import Config
 from geo.mistake import Mistakes
 
 EXAMPLES = """\b
-Examples:
+Examples (codes and coordinates are those of Meizhou, the built-in city):
   citybrain up --demo                          everything, with a demonstration stream
   citybrain keys create operator wang --divisions 441402
   citybrain locate 116.1222 24.2886 --datum gcj02
@@ -27,6 +28,10 @@ def main() -> None:
     """citybrain: event routing for a city, 一网统管. Start everything with `citybrain up`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    from citybrain.commands.environment import check_environment
+
+    if mistakes := check_environment(os.environ):
+        raise click.ClickException("\n".join(["the environment cannot be used", *map(str, mistakes)]))
 
 
 @main.command()
@@ -105,7 +110,7 @@ def check(city: Path | None, store: bool) -> None:
 @click.argument("lat", type=float)
 @click.option("--datum", help="wgs84, cgcs2000, gcj02, bd09, epsg:NNNN; default: the city's.")
 def locate(lng: float, lat: float, datum: str | None) -> None:
-    """Where a point is. Example: citybrain locate 116.1222 24.2886 --datum gcj02"""
+    """Where a point is. Example in Meizhou: citybrain locate 116.1222 24.2886 --datum gcj02"""
     from citybrain.intake.placing import place_of
 
     location = {"lng": lng, "lat": lat} | ({"datum": datum} if datum else {})
@@ -136,7 +141,7 @@ def keys() -> None:
 @click.option("--datum", help="The datum this source's coordinates are in unless it says otherwise.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Valid for so many days; default: until revoked.")
 def keys_create(role: str, name: str, days: int | None, **scope: Any) -> None:
-    """Print a new key, once. Example: citybrain keys create worker li --domains grid --divisions 441402"""
+    """Print a new key, once. Example in Meizhou: citybrain keys create worker li --domains grid --divisions 441402"""
     from citybrain.commands import keys as key_commands
 
     _run(lambda here: click.echo(key_commands.create(here, role, name, days, scope)))

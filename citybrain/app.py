@@ -58,7 +58,7 @@ def build(here: Installation) -> FastAPI:
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)
-    _answer_errors(app)
+    _answer_errors(app, here)
     return app
 
 
@@ -73,12 +73,12 @@ def _posting(door: Any) -> Any:
     return post
 
 
-def _answer_errors(app: FastAPI) -> None:
+def _answer_errors(app: FastAPI, here: Installation) -> None:
     app.add_exception_handler(Problem, answer_problem)
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(_request: Request, error: RequestValidationError) -> Response:
-        errors = field_errors({**each, "loc": _field(each)} for each in error.errors())
+        errors = field_errors(({**each, "loc": _field(each)} for each in error.errors()), here.remedies)
         detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
         return Problem(422, detail, errors=errors).response()
 

@@ -1,6 +1,7 @@
-"""What a domain folder provides, and how folders are found: by entry point or by CITYBRAIN_DOMAINS, never by import.
+"""What a domain folder provides, and how folders are found: by entry point, by CITYBRAIN_DOMAINS or in the city's pack.
 
-A domain is one folder with `domain.toml`, `__init__.py` and a `handler.py` that has `decide`.
+A domain is one folder with `domain.toml`. With `__init__.py` and a `handler.py` that has `decide` it may work out what
+rules cannot see; without any Python the rules alone decide, and a city's pack brings nothing else: it is data.
 """
 
 import importlib
@@ -12,17 +13,20 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 from citybrain.routing.catalogue import Catalogue
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision
 from citybrain.routing.manifest import Manifest, read_manifest
 from citybrain.routing.report import Filed
+from citybrain.routing.route import route
 from geo.mistake import Mistake, Mistakes
 
 GROUP = "citybrain.domains"
 VARIABLE = "CITYBRAIN_DOMAINS"
 MANIFEST, HANDLER = "domain.toml", "handler.py"
+OF_PACK = "domains"  # the folder of a city pack that holds the city's own
 
 Decide = Callable[[Sequence[Filed], Context], list[Decision]]
 
@@ -31,14 +35,14 @@ Decide = Callable[[Sequence[Filed], Context], list[Decision]]
 class Domain:
     code: str
     folder: Path
-    package: str
+    package: str | None  # None: no Python, the rules alone decide
     manifest: Manifest
     catalogue: Catalogue
     decide: Decide
 
     def part(self, name: str) -> ModuleType | None:
         """A further module of the folder (a codec, a gateway, routes), or None where the domain has none."""
-        if not (self.folder / f"{name}.py").is_file():
+        if self.package is None or not (self.folder / f"{name}.py").is_file():
             return None
         return importlib.import_module(f"{self.package}.{name}")
 
@@ -47,72 +51,95 @@ class Domain:
 class Folder:
     path: Path
     package: str
-    loose: bool  # not below an importable package: to be loaded from its path
+    origin: Literal["built in", "named", "of the pack"]
+
+    @property
+    def has_python(self) -> bool:
+        return any(self.path.glob("*.py"))
 
 
-def load_domains(environ: Mapping[str, str] | None = None) -> dict[str, Domain]:
+def load_domains(environ: Mapping[str, str] | None = None, pack: Path | None = None) -> dict[str, Domain]:
     """Every domain by code; raises `Mistakes` with everything that is wrong in any of them."""
-    domains, mistakes = check_domains(environ)
+    domains, mistakes = check_domains(environ, pack)
     if mistakes:
         raise Mistakes(mistakes)
     return domains
 
 
-def check_domains(environ: Mapping[str, str] | None = None) -> tuple[dict[str, Domain], list[Mistake]]:
-    """The domains that can be used, and every mistake."""
+def check_domains(
+    environ: Mapping[str, str] | None = None, pack: Path | None = None
+) -> tuple[dict[str, Domain], list[Mistake]]:
+    """The domains that can be used, and every mistake. One of the pack takes the place of a built-in one of its code:
+    a city may have a catalogue of its own."""
     domains: dict[str, Domain] = {}
+    origins: dict[str, str] = {}
     mistakes: list[Mistake] = []
-    for folder in find_folders(os.environ if environ is None else environ):
+    for folder in find_folders(os.environ if environ is None else environ, pack):
         domain, found = load_folder(folder)
         mistakes += found
         if domain is None:
             continue
-        if domain.code in domains:
+        before = origins.get(domain.code)
+        if before and (before, folder.origin) != ("built in", "of the pack"):
             other = domains[domain.code].folder
             mistakes.append(
                 Mistake(str(folder.path / MANIFEST), "domain.code", f"a code of its own, {other} has {domain.code}")
             )
         else:
-            domains[domain.code] = domain
+            domains[domain.code], origins[domain.code] = domain, folder.origin
     return domains, mistakes
 
 
-def find_folders(environ: Mapping[str, str]) -> Iterator[Folder]:
+def find_folders(environ: Mapping[str, str], pack: Path | None = None) -> Iterator[Folder]:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         package = importlib.import_module(entry.value)
         for root in package.__path__:
             for path in sorted(Path(root).iterdir()):
                 if (path / MANIFEST).is_file():
-                    yield Folder(path, f"{entry.value}.{path.name}", loose=False)
+                    yield Folder(path, f"{entry.value}.{path.name}", "built in")
     for text in environ.get(VARIABLE, "").split(os.pathsep):
         if text.strip():
             path = Path(text.strip()).resolve()
-            yield Folder(path, f"citybrain_domain_{path.name}", loose=True)
+            yield Folder(path, f"citybrain_domain_{path.name}", "named")
+    for path in sorted((pack / OF_PACK).iterdir()) if pack and (pack / OF_PACK).is_dir() else ():
+        if path.is_dir() and not path.name.startswith((".", "__")):
+            yield Folder(path, "", "of the pack")
 
 
 def load_folder(folder: Folder) -> tuple[Domain | None, list[Mistake]]:
-    """Reads the manifest and imports the handler of one folder."""
+    """Reads the manifest of one folder and imports its handler, if it has one."""
+    if folder.origin == "named" and not folder.path.is_dir():
+        return None, [Mistake(VARIABLE, str(folder.path), f"the folder of a domain, with {MANIFEST}")]
     manifest, mistakes = read_manifest(folder.path / MANIFEST)
-    mistakes += [
-        Mistake(str(folder.path), name, "this file in the folder of a domain")
-        for name in ("__init__.py", HANDLER)
-        if not (folder.path / name).is_file()
-    ]
+    mistakes += _wrong_files(folder)
     if manifest and manifest.domain.code != folder.path.name:
         what = f"the name of its folder, {folder.path.name}, found {manifest.domain.code}"
         mistakes.append(Mistake(str(folder.path / MANIFEST), "domain.code", what))
     if mistakes or manifest is None:
         return None, mistakes
-    decide = _decide(folder)
+    package = folder.package if folder.has_python else None
+    decide = _decide(folder) if package else route
     if isinstance(decide, Mistake):
         return None, [decide]
-    catalogue = Catalogue(manifest)
-    return Domain(manifest.domain.code, folder.path, folder.package, manifest, catalogue, decide), []
+    return Domain(manifest.domain.code, folder.path, package, manifest, Catalogue(manifest), decide), []
+
+
+def _wrong_files(folder: Folder) -> list[Mistake]:
+    if not folder.has_python:
+        return []
+    if folder.origin == "of the pack":
+        what = f"no Python in a city's pack, its rules decide; a domain with a handler is named in {VARIABLE}"
+        return [Mistake(str(folder.path), path.name, what) for path in sorted(folder.path.glob("*.py"))]
+    return [
+        Mistake(str(folder.path), name, "this file in the folder of a domain that has Python")
+        for name in ("__init__.py", HANDLER)
+        if not (folder.path / name).is_file()
+    ]
 
 
 def _decide(folder: Folder) -> Decide | Mistake:
     try:
-        if folder.loose:
+        if folder.origin == "named":
             _import_folder(folder)
         decide = getattr(importlib.import_module(f"{folder.package}.handler"), "decide", None)
     except Exception as error:  # whatever a foreign handler does wrong is a mistake to report, not ours to die of

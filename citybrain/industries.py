@@ -86,7 +86,7 @@ def check_registry(
     """What could be read, and every mistake. `domains`: those installed; without it they are not looked at, since a
     domain that was taken away must not keep the service from starting."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return Registry(), [Mistake(path.name, "the file", f"a readable UTF-8 TOML file ({error})")]
     reading = _Reading(path.name)

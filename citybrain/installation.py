@@ -9,6 +9,7 @@ from citybrain.clock import Clock, now_ms, to_datetime
 from citybrain.config import Config
 from citybrain.domain import Domain, load_domains
 from citybrain.queue import Bells, Ringer
+from citybrain.remedies import remedies_of
 from citybrain.routing.catalogue import EventType
 from citybrain.routing.context import Context
 from citybrain.routing.responsibility import Responsibility
@@ -42,6 +43,11 @@ class Installation:
     def type_index(self) -> TypeIndex:
         return TypeIndex(domain.catalogue for domain in self.domains.values())
 
+    @cached_property
+    def remedies(self) -> Mapping[str, str]:
+        """By kind of error, with this city's own examples."""
+        return remedies_of(self.city)
+
     def context(self, domain: str) -> Context:
         return Context(self.domains[domain].catalogue, self.responsibility, to_datetime(self.clock()))
 
@@ -62,5 +68,5 @@ def open_installation(config: Config, broker_url: str) -> Installation:
     city = load_city(config.city, config.public_url)
     allow = (*config.webhook_allow, *city.file.webhooks.allow)
     config = replace(config, webhook_allow=allow)
-    domains = {code: domain for code, domain in load_domains().items() if code not in city.file.domains.off}
+    domains = {code: domain for code, domain in load_domains(pack=config.city).items() if city.uses(code)}
     return Installation(config, city, domains, Store(config.database_url), Ringer(Bells(broker_url)), broker_url)

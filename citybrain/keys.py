@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, insert, not_, or_, select, true, update
 
 from citybrain.problem import Problem
 from citybrain.store.database import Store
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.tables import cases, events, keys, sessions, work_orders
+from geo.place import PLACE_LEVELS
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 REFRESH_SECONDS = 0.25  # a revoked key is refused after this at the latest
 SESSION_MS = 12 * 3600 * 1000  # one shift
-UNLOCATED = "none"  # asked for in place of a division code: what has no place in the city
+# Asked for in place of a division code: what has no place in the city, and what has one but no division of a level.
+UNLOCATED = "none"
+WITHOUT = "no-"  # `no-county`
 
 
 class Role(StrEnum):
@@ -98,15 +101,26 @@ def within(key: Key, city: Divided, table: Table) -> ColumnElement[bool]:
 
 
 def in_divisions(divisions: Iterable[str], city: Divided, table: Table) -> ColumnElement[bool]:
-    """The rows that lie in any of these divisions; UNLOCATED stands for those that lie in none."""
+    """The rows that lie in any of these divisions; UNLOCATED stands for those that lie in none, `no-county` for those
+    that lie in some, but in none of that level."""
     by_level: dict[str, list[str]] = {}
+    clauses: list[ColumnElement[bool]] = [false()]
     for code in sorted(divisions):
-        by_level.setdefault(city.level_of(code) or "", []).append(code)
-    if "city" in by_level:
-        return true()
-    columns = ((table.c[level], codes) for level, codes in by_level.items() if level in table.c)
-    nowhere = [table.c.county.is_(None)] if UNLOCATED in by_level.get("", ()) else []
-    return or_(false(), *nowhere, *(column.in_(codes) for column, codes in columns))
+        level = city.level_of(code)
+        if level == "city":
+            return true()
+        if level:
+            by_level.setdefault(level, []).append(code)
+        elif code == UNLOCATED:
+            clauses.append(not_(located(table)))
+        elif code.startswith(WITHOUT) and code.removeprefix(WITHOUT) in PLACE_LEVELS:
+            clauses.append(located(table) & table.c[code.removeprefix(WITHOUT)].is_(None))
+    return or_(*clauses, *(table.c[level].in_(codes) for level, codes in by_level.items()))
+
+
+def located(table: Table) -> ColumnElement[bool]:
+    """Whether any level was found: where levels do not nest, the coarsest may be missing alone."""
+    return or_(*(table.c[level].isnot(None) for level in PLACE_LEVELS))
 
 
 def events_visible(key: Key, city: Divided) -> ColumnElement[bool]:

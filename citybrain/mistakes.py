@@ -7,6 +7,17 @@ from pydantic_core import ErrorDetails
 
 from geo.mistake import Mistake, did_you_mean
 
+# Where pydantic speaks of Python instead of what stands in the file.
+_EXPECTED = {
+    "string_type": "a text",
+    "string_too_short": "a text that is not empty",
+    "too_short": "at least {min_length} item(s)",
+    "list_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), "a date such as 2026-01-01"),
+}
 SHOWN = 80  # characters of a wrong value that are repeated in the message
 
 
@@ -25,6 +36,8 @@ def _mistake(file: str, detail: ErrorDetails, model: type[BaseModel]) -> Mistake
     if detail["type"] == "missing":
         return Mistake(file, item, "a value, it is missing")
     expectation = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if expected := _EXPECTED.get(detail["type"]):
+        expectation = expected.format_map(detail.get("ctx", {}))
     near = ""
     if detail["type"] == "literal_error":
         choices = [part.strip().strip("'") for part in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]

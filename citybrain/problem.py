@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -11,8 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 MAX_ERRORS = 20
-_TIME = "RFC 3339 with an offset, as in 2026-11-22T08:00:00+08:00 (in an address %2B for the plus)"
-_REMEDIES = {
+TIME_ERRORS = ("timezone_aware", "datetime_type", "datetime_parsing", "datetime_from_date_parsing", "time")
+
+
+def time_remedy(example: str) -> str:
+    return f"RFC 3339 with an offset, as in {example} (in an address %2B for the plus)"
+
+
+_REMEDIES = dict.fromkeys(TIME_ERRORS, time_remedy("2026-11-22T08:00:00+00:00")) | {
     "missing": "this field is required",
     "extra_forbidden": "no such field: check the spelling, or leave it out",
     "json_invalid": "send UTF-8 JSON",
@@ -32,13 +39,8 @@ _REMEDIES = {
     "greater_than_equal": "send more",
     "less_than_equal": "send less",
     "literal_error": "send one of these",
-    "timezone_aware": _TIME,
-    "datetime_type": _TIME,
-    "datetime_parsing": _TIME,
-    "datetime_from_date_parsing": _TIME,
-    "time": _TIME,
     "datum": "name the datum that the device really uses",
-    "location": 'as in {"lng": 116.12, "lat": 24.29, "datum": "gcj02"}',
+    "location": "send lng, lat and their datum, or a geometry, a division_code or an address",
 }
 
 
@@ -87,10 +89,12 @@ def invalid(field: str, message: str, remedy: str) -> Problem:
     return Problem(422, f"{field}: {message}", errors=[FieldError(field, message, remedy)])
 
 
-def field_errors(found: Iterable[Mapping[str, Any]], remedy: str = "see /docs") -> list[FieldError]:
-    """What pydantic found, the first of it, with what to do about it; the field is `body` where it is the whole."""
+def field_errors(found: Iterable[Mapping[str, Any]], own: Mapping[str, str] = MappingProxyType({})) -> list[FieldError]:
+    """What pydantic found, the first of it, with what to do about it: `own` remedies of the city first. The field is
+    `body` where it is the whole."""
+    remedies = {**_REMEDIES, **own}
     return [
-        FieldError(".".join(map(str, each["loc"])) or "body", each["msg"], _REMEDIES.get(each["type"], remedy))
+        FieldError(".".join(map(str, each["loc"])) or "body", each["msg"], remedies.get(each["type"], "see /docs"))
         for each in islice(found, MAX_ERRORS)
     ]
 

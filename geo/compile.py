@@ -86,6 +86,9 @@ def _read(path: Path, level: str, divisions: Divisions, mistakes: list[Mistake])
     except (DataSourceError, ValueError, UnicodeDecodeError) as error:
         mistakes.append(Mistake(path.name, "the file", f"readable polygons ({str(error)[:200]})"))
         return None
+    if not len(table):
+        mistakes.append(Mistake(path.name, "the file", "at least one polygon"))
+        return None
     missing = [column for column in ("code", "name", "source") if column not in table.columns]
     if missing or "geometry" not in table.columns:
         wanted, there = ", ".join(missing) or "geometry", [name for name in table.columns if name != "geometry"]

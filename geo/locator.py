@@ -109,9 +109,11 @@ class Locator:
                 shares[level] = self._ranked(level, touched, measures / total)
         return self._of_shares(shares, at)
 
-    def locate_division(self, code: str) -> Place:
-        """The place of a division or polygon code, with everything above it."""
-        path = self._path_of(code)
+    def locate_division(self, *codes: str) -> Place:
+        """The place of a division or polygon code, with everything above it; of several where levels do not nest."""
+        path: dict[str, str] = {}
+        for code in codes:
+            path |= self._path_of(code)
         if not any(level in path for level in PLACE_LEVELS):
             return Place("none", self.edition.id)
         return self._place("division", path)

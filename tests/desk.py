@@ -170,10 +170,10 @@ def new_desk(packs: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     empty = tmp_path_factory.mktemp("empty") / "citybrain.db"
     migrate(f"sqlite:///{empty}")
 
-    def make(folder: Path) -> Desk:
-        city, domains, locator = packs
+    def make(folder: Path, others: Any = None) -> Desk:
+        city, domains, locator = others or packs
         shutil.copy(empty, folder)
-        config = Config(folder, BUILTIN_CITY, f"sqlite:///{folder / empty.name}", None)
+        config = Config(folder, city.pack, f"sqlite:///{folder / empty.name}", None)
         store, bells = Store(config.database_url), Bells()
         event.listen(store.engine, "connect", _spare_the_disk)
         here = Installation(config, city, domains, store, cast(Ringer, bells))

@@ -67,7 +67,7 @@ def _located(raw: bytes, key: Key, here: Installation) -> Response:
     levels = body.levels or list(here.city.levels)
     for level in levels:
         if level not in here.city.levels:
-            raise invalid("levels", f"{level!r} is no level of this city", "one of " + ", ".join(here.city.levels))
+            raise invalid("levels", f"{level!r} is no level of this city", _levels(here))
     points = np.array(body.points, float).reshape(-1, 2)
     try:
         lng, lat = to_wgs84(points[:, 0], points[:, 1], body.datum or key.datum or here.city.default_datum)
@@ -79,10 +79,11 @@ def _located(raw: bytes, key: Key, here: Installation) -> Response:
 
 
 @routes.get("/divisions")
-def list_divisions(_key: Asker, here: Here, level: str = "county") -> dict[str, Any]:
-    """All divisions of one level."""
+def list_divisions(_key: Asker, here: Here, level: str | None = None) -> dict[str, Any]:
+    """All divisions of one level, the coarsest unless another is named."""
+    level = level or here.city.first_level
     if level not in ("city", *here.city.levels):
-        raise invalid("level", f"{level!r} is no level", "one of city, " + ", ".join(here.city.levels))
+        raise invalid("level", f"{level!r} is no level of this city", "city, or " + _levels(here))
     return {"items": [_division(each) for each in here.city.divisions.level(level)], "next": None}
 
 
@@ -103,6 +104,10 @@ def boundaries(level: str, _key: Asker, here: Here) -> Response:
     if level not in here.city.levels:
         raise not_found("level")
     return Response(geojson(here.locator.edition.layers[level]), media_type="application/geo+json")
+
+
+def _levels(here: Installation) -> str:
+    return "one of " + ", ".join(map(here.city.level_in_english, here.city.levels))
 
 
 def _known(code: str, here: Here) -> Division:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select
 
 from citybrain.casework.case import ENDED, OPEN, Status, legal_actions
 from citybrain.casework.message import deadline
@@ -12,7 +12,7 @@ from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.attempts import with_attempts
 from citybrain.installation import Installation
-from citybrain.keys import Key, cases_visible, in_divisions, within, work_orders_visible
+from citybrain.keys import WITHOUT, Key, cases_visible, in_divisions, located, within, work_orders_visible
 from citybrain.listing import SortKey, contains, page
 from citybrain.problem import invalid, not_found
 from citybrain.store.tables import cases, deliveries, events, ledger, work_orders
@@ -133,36 +133,36 @@ def visible_order(tx: Connection, order_id: str, key: Key, city: City) -> Row[An
 
 
 def queues(tx: Connection, key: Key, here: Installation) -> list[dict[str, Any]]:
-    """Every domain's queue by county: what waits for a handler, what is in work, what needs a person, what is late."""
-    now = here.clock()
+    """Every domain's queue by division of the city's first level: what waits for a handler, what is in work, what needs
+    a person, what is late."""
+    now, first = here.clock(), here.city.first_level
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
     for domain in sorted(here.domains):
         if not key.domains or domain in key.domains:
             _queue(found, domain, None)
     waiting = (
-        select(events.c.domain, events.c.county, events.c.state, func.count(), func.min(events.c.received_at))
+        select(*_queue_of(events, first), events.c.state, func.count(), func.min(events.c.received_at))
         .where(events.c.state.in_(("received", "quarantined")), within(key, here.city, events))
-        .group_by(events.c.domain, events.c.county, events.c.state)
+        .group_by(*_queue_of(events, first), events.c.state)
     )
-    for domain, county, state, number, oldest in tx.execute(waiting):
-        queue = _queue(found, domain, county)
+    for domain, *place, state, number, oldest in tx.execute(waiting):
+        queue = _queue(found, domain, _division(place, first))
         queue["waiting" if state == "received" else "quarantined"] += number
         _older(queue, oldest, now)
     late = (cases.c.due_at < now) & cases.c.status.in_((Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED))
     worked = (
         select(
-            cases.c.domain,
-            cases.c.county,
+            *_queue_of(cases, first),
             func.sum(case((cases.c.status == Status.TRIAGE, 1), else_=0)),
             func.sum(case((cases.c.status == Status.TRIAGE, 0), else_=1)),
             func.sum(case((late, 1), else_=0)),
             func.min(cases.c.opened_at),
         )
         .where(cases.c.status.not_in(sorted(ENDED)), within(key, here.city, cases))
-        .group_by(cases.c.domain, cases.c.county)
+        .group_by(*_queue_of(cases, first))
     )
-    for domain, county, triage, working, overdue, oldest in tx.execute(worked):
-        queue = _queue(found, domain, county)
+    for domain, *place, triage, working, overdue, oldest in tx.execute(worked):
+        queue = _queue(found, domain, _division(place, first))
         queue["triage"] += triage
         queue["working"] += working
         queue["overdue"] += overdue
@@ -170,10 +170,20 @@ def queues(tx: Connection, key: Key, here: Installation) -> list[dict[str, Any]]
     return [found[name] for name in sorted(found, key=lambda name: (name[0], name[1] or ""))]
 
 
-def _queue(found: dict[tuple[str, str | None], dict[str, Any]], domain: str, county: str | None) -> dict[str, Any]:
+def _queue_of(table: Table, level: str) -> tuple[ColumnElement[Any], ...]:
+    return table.c.domain, table.c[level], located(table)
+
+
+def _division(place: list[Any], level: str) -> str | None:
+    """`no-county` where only other levels were found, None where nothing was."""
+    code, somewhere = place
+    return code or (WITHOUT + level if somewhere else None)
+
+
+def _queue(found: dict[tuple[str, str | None], dict[str, Any]], domain: str, division: str | None) -> dict[str, Any]:
     counts = dict.fromkeys(("waiting", "working", "triage", "quarantined", "overdue"), 0)
-    blank = {"domain": domain, "division": county, **counts, "oldest_seconds": None}
-    return found.setdefault((domain, county), blank)
+    blank = {"domain": domain, "division": division, **counts, "oldest_seconds": None}
+    return found.setdefault((domain, division), blank)
 
 
 def _older(queue: dict[str, Any], since: int | None, now: int) -> None:

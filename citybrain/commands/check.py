@@ -1,5 +1,6 @@
 """`citybrain check`: are the packs right, and does the store keep what it promises. One line a finding or a count."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,7 @@ from citybrain.city import City, check_city, check_ground
 from citybrain.clock import Clock, now_ms
 from citybrain.config import Config
 from citybrain.dispatch.address import AllowList
-from citybrain.domain import Domain, check_domains
+from citybrain.domain import Domain, check_domains, find_folders
 from citybrain.indicators.snapshots import differing
 from citybrain.routing.proof import prove_examples
 from citybrain.routing.responsibility import Responsibility, unassigned
@@ -31,31 +32,39 @@ STATES = ("received", "triage", "cased", "quarantined")
 
 
 def check_packs(config: Config) -> tuple[list[str], bool]:
-    domains, wrong = check_domains()
-    city, mistakes = check_pack(config.city, domains)
+    domains, wrong = check_domains(pack=config.city)
+    installed = {folder.path.name for folder in find_folders(os.environ, config.city)}  # broken ones included
+    city, mistakes = check_pack(config.city, installed)
     ground = check_ground(config.city)
-    mistakes += [*ground, *wrong, *prove_examples(domains)]
+    off = city.file.domains.off if city else ()
+    mistakes += [*ground, *wrong, *prove_examples(domains, off)]
+    used = {code: domain for code, domain in domains.items() if code not in off}
     lines = []
     if city is not None:
         try:
             edition = city.edition(config.data / "editions") if not ground and len(city.divisions) else None
-            lines += [f"{level}: {len(layer)} polygons" for level, layer in edition.layers.items()] if edition else []
+            layers = edition.layers.items() if edition else ()
+            lines += [f"{city.level_in_english(level)}: {len(layer)} polygons" for level, layer in layers]
             mistakes += _elsewhere(city, edition) if edition else []
         except Mistakes as error:
             mistakes += error.mistakes
         lines += _unknown_domains(city, domains)
-        catalogues = [domain.catalogue for domain in domains.values()]
+        catalogues = [domain.catalogue for domain in used.values()]
         missing = unassigned(catalogues, Responsibility(city.departments.values()), city.divisions)
         lines += [f"no department: {type_} in {division}" for type_, division in missing[:SHOWN]]
         lines.append(f"types without a department somewhere: {len({type_ for type_, _ in missing})}")
         lines.append(f"departments: {len(city.departments)}, divisions: {len(city.divisions)}")
-    for domain in domains.values():
-        types = domain.catalogue.types.values()
-        lines.append(f"{domain.code}: {len(types)} types, {sum(len(kind.row.examples) for kind in types)} examples")
+    lines += [_counted(domain, config.city) for domain in used.values()]
     lines += [f"mistake: {mistake}" for mistake in mistakes]
     lines.append("all packs are right" if not mistakes else f"{len(mistakes)} mistakes")
     lines.append(KEPT)
     return lines, not mistakes
+
+
+def _counted(domain: Domain, pack: Path) -> str:
+    types = domain.catalogue.types.values()
+    own = " (the city pack's own)" if pack in domain.folder.parents else ""
+    return f"{domain.code}: {len(types)} types, {sum(len(kind.row.examples) for kind in types)} examples{own}"
 
 
 def check_pack(folder: Path, domains: Collection[str] | None = None) -> tuple[City | None, list[Mistake]]:
@@ -160,7 +169,7 @@ def _recomputed(tx: Connection, config: Config) -> Iterator[tuple[str, list[str]
         return  # reading the packs takes longer than all the other promises of a small store
     city, _ = check_city(config.city)
     if city is not None:
-        domains = {code: domain for code, domain in check_domains()[0].items() if code not in city.file.domains.off}
+        domains = {code: domain for code, domain in check_domains(pack=config.city)[0].items() if city.uses(code)}
         broken = differing(tx, Packs(city, domains, now_ms()), date.min, date.max)
         yield "every snapshot of coverage is what the record gives", broken
 

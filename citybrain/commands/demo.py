@@ -45,7 +45,7 @@ async def _demonstrate(config: Config) -> None:
         await receiver.listen(config.demo_port)
         await receiver.register(f"http://127.0.0.1:{config.demo_port}/", admin_key(config.data), known)
         _keep(config.data, known)
-        await Feeder(service, known["source"], _examples()).feed(stop)
+        await Feeder(service, known["source"], _examples(config.city)).feed(stop)
         await receiver.close()
 
 
@@ -175,12 +175,15 @@ class Feeder:
         }
 
 
-def _examples() -> list[dict[str, Any]]:
+def _examples(pack: Path) -> list[dict[str, Any]]:
+    from citybrain.city import load_city
     from citybrain.domain import load_domains
 
+    city = load_city(pack)
     return [
         {"domain": code, "title": each.title[:200], "description": each.description, "attributes": each.attributes}
-        for code, domain in load_domains().items()
+        for code, domain in load_domains(pack=pack).items()
+        if city.uses(code)
         for kind in domain.catalogue.types.values()
         for each in kind.row.examples
     ]

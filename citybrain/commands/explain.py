@@ -13,7 +13,7 @@ from geo.mistake import did_you_mean
 
 def explain_event(body: bytes, here: Installation) -> dict[str, Any]:
     """Raises the same Problems as posting it would."""
-    report = parse_report(parse_json(body), here.clock())
+    report = parse_report(parse_json(body), here.clock(), here.remedies)
     domain = here.domains.get(report.domain)
     if domain is None:
         remedy = "one of " + ", ".join(here.domains) + did_you_mean(report.domain, here.domains)

@@ -10,6 +10,7 @@ from citybrain.keys import create_key, revoke_key
 from citybrain.problem import invalid
 from citybrain.store.tables import keys
 from geo.datum import check_datum
+from geo.mistake import did_you_mean
 
 ACTOR = "command line"
 
@@ -51,5 +52,6 @@ def _codes(option: str, text: str, known: Any) -> list[str]:
     codes = [code.strip() for code in text.split(",") if code.strip()]
     for code in codes:
         if code not in known:
-            raise invalid(option, f"{code!r} is none of this city's {option}", "check the code")
+            such = f"such as {next(iter(known))}" if known else "there are none"
+            raise invalid(option, f"{code!r} is none of this city's {option}", such + did_you_mean(code, known))
     return codes

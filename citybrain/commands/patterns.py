@@ -137,7 +137,7 @@ without = []                  # words that say it is something else
 grade = 4                     # 1 Ⅰ gravest … 4 Ⅳ
 limit = { amount = 2, unit = "working_days" }   # minutes, hours, days, urgent_hours; working_hours, working_days
 duty = "$duty"                # a duty that some department of the city has; default: the domain's code
-level = "county"              # the department is looked for here, then upward: town, county, city
+level = "county"              # the department is looked for here, then upward: cell, village, town, county, city
 assist = []                   # duties of departments that help
 examples = ["这里有一个示例事件", "a $code example was seen here"]
 

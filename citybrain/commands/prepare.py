@@ -22,7 +22,7 @@ def prepare(config: Config, *, quiet: bool = False) -> None:
     config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not quiet:
         city, mistakes = check_pack(config.city)
-        mistakes += check_domains()[1]
+        mistakes += check_domains(pack=config.city)[1]
         if mistakes or city is None:
             raise Mistakes(mistakes)
         ready_ground(config, city)

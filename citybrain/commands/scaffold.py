@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 from citybrain.commands import patterns
+from citybrain.domain import HANDLER, MANIFEST, OF_PACK
 from geo.divisions import LEVELS
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
@@ -54,8 +55,9 @@ def new_city(
 
 
 def new_domain(folder: Path, *, name: str, name_en: str, duty: str) -> list[str]:
-    """The same for a domain; its code is the folder's name."""
-    code = folder.name
+    """The same for a domain; its code is the folder's name. Inside a city's pack it is data alone."""
+    code, pack = folder.name, folder.parent.parent
+    of_pack = folder.parent.name == OF_PACK and (pack / "city.toml").is_file()
     mistakes = _not_empty(folder)
     if not re.fullmatch("[a-z][a-z0-9_]*", code):
         what = f"a code of small letters, digits and _, such as {re.sub('[^a-z0-9_]', '', code.lower()) or 'market'}"
@@ -63,13 +65,12 @@ def new_domain(folder: Path, *, name: str, name_en: str, duty: str) -> list[str]
     _refuse(mistakes)
     words = {"code": code, "duty": duty or code}
     texts = {"name": json.dumps(name, ensure_ascii=False), "name_en": json.dumps(name_en), "plain": name_en}
-    files = {
-        "domain.toml": Template(patterns.DOMAIN).substitute(words | texts),
-        "handler.py": Template(patterns.HANDLER).substitute(words | texts),
-        "__init__.py": "",
-    }
+    files = {MANIFEST: Template(patterns.DOMAIN).substitute(words | texts)}
+    if not of_pack:
+        files |= {HANDLER: Template(patterns.HANDLER).substitute(words | texts), "__init__.py": ""}
     _write(folder, files)
-    return [*(f"wrote {folder / each}" for each in files), f"next: CITYBRAIN_DOMAINS={folder} citybrain check"]
+    check = f"citybrain check --city {pack}" if of_pack else f"CITYBRAIN_DOMAINS={folder} citybrain check"
+    return [*(f"wrote {folder / each}" for each in files), f"next: {check}"]
 
 
 def _refuse(mistakes: list[Mistake]) -> None:

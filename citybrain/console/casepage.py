@@ -102,17 +102,20 @@ def local_time(text: str, name: str, city: City) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=city.zone)).isoformat()
 
 
+_NUMBERS = {"lng": "degrees", "lat": "degrees", "accuracy_m": "metres"}
+
+
 def location_of(fields: Form) -> dict[str, Any]:
     location: dict[str, Any] = {}
-    for name in ("lng", "lat", "accuracy_m"):
+    for name in _NUMBERS:
         if text := one(fields, name):
             try:
                 location[name] = float(text)
             except ValueError:
-                raise invalid(f"location.{name}", "must be a number", "116.1222") from None
+                raise invalid(f"location.{name}", "must be a number", _NUMBERS[name]) from None
     location |= {name: text for name in ("datum", "address") if (text := one(fields, name))}
-    if code := choices.finest(fields):
-        location["division_code"] = code
+    if codes := choices.chosen(fields):
+        location["division_codes"] = codes
     return location
 
 

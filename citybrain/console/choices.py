@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from citybrain.city import City
 from citybrain.installation import Installation
-from citybrain.keys import Key
+from citybrain.keys import UNLOCATED, WITHOUT, Key
 from citybrain.routing.departments import Department
 from geo.divisions import Division
 
@@ -91,15 +91,28 @@ def regions(city: City) -> list[Region]:
     return found
 
 
-def counties(city: City, key: Key) -> list[Division]:
-    """The coarsest divisions that hold anything the key may see."""
-    level = next((level for level in REGIONS if level in city.levels), "county")
-    every = city.divisions.level(level)
-    if not key.divisions:
-        return list(every)
+def queue_places(city: City, key: Key) -> list[Option]:
+    """The places that queues are told by: the coarsest divisions that may hold anything the key may see, and for who
+    may see the whole city, what lies in none of them or has no place at all."""
+    every = [Option(each.code, each.name) for each in city.divisions.level(city.first_level)]
+    nested = city.file.levels.nested
+    if not key.divisions or city.file.city.code in key.divisions:
+        beside = [UNLOCATED] if nested else [WITHOUT + city.first_level, UNLOCATED]
+        return every + [Option(code, place_name(city, code)) for code in beside]
+    if not nested and any(city.level_of(code) != city.first_level for code in key.divisions):
+        return every
     seen = {code for mine in key.divisions for code in city.divisions.path(mine).values()}
-    whole = city.file.city.code in key.divisions
-    return [each for each in every if whole or each.code in seen]
+    return [each for each in every if each.code in seen]
+
+
+def place_name(city: City, code: str) -> str:
+    """Of a division, or of a word that is asked for in place of its code."""
+    if code == UNLOCATED:
+        return "未定位"
+    if code.startswith(WITHOUT) and (level := code.removeprefix(WITHOUT)) in city.levels:
+        return f"无所属{city.level_name(level)}"
+    division = city.divisions.get(code)
+    return division.name if division else code
 
 
 def _by_parent(city: City, rows: Iterable[Division]) -> list[Group]:
@@ -110,6 +123,6 @@ def _by_parent(city: City, rows: Iterable[Division]) -> list[Group]:
     return [Group(parent.name if parent else "", options) for parent, options in named]
 
 
-def finest(fields: Mapping[str, Any]) -> str | None:
-    """The division that was chosen most exactly."""
-    return next((fields[level][0] for level in reversed(REGIONS) if level in fields), None)
+def chosen(fields: Mapping[str, Any]) -> list[str]:
+    """The divisions that were chosen, one a level: where levels do not nest, none of them says another."""
+    return [fields[level][0] for level in REGIONS if level in fields]

@@ -10,7 +10,7 @@ from citybrain.access import Here
 from citybrain.casework import reading
 from citybrain.casework.case import Status
 from citybrain.console import words
-from citybrain.console.choices import counties, domains_of
+from citybrain.console.choices import Option, domains_of, place_name, queue_places
 from citybrain.console.door import Visitor, page_routes, see
 from citybrain.console.rendering import render
 from citybrain.installation import Installation
@@ -73,9 +73,9 @@ def _desk(
         filters=filters,
         href=lambda **changes: _href(filters, changes),
         queue_href=_queue_href,
-        divisions=counties(here.city, key),
+        divisions=_places(queues, key, here),
+        place_name=lambda code: place_name(here.city, code),
         own_domains=domains_of(key, here),
-        unlocated=UNLOCATED,
         titled=_title(filters, here),
     )
 
@@ -111,23 +111,26 @@ def _unsent(tx: Connection, key: Key, here: Installation) -> int:
 
 
 def _by_domain(queues: list[dict[str, Any]], key: Key, here: Installation) -> list[dict[str, Any]]:
-    """Every domain with every county, zeros included, and one row for what has no place."""
-    found = {(queue["domain"], queue["division"]): queue for queue in queues}
-    blank = dict.fromkeys(COUNTS, 0) | {"oldest_seconds": None}
-    places: list[tuple[str | None, str]] = [(each.code, each.name) for each in counties(here.city, key)]
-    if not key.divisions:
-        places.append((None, "未定位"))
+    """Every domain with every place, zeros included."""
+    found = {(queue["domain"], queue["division"] or UNLOCATED): queue for queue in queues}
+    blank: dict[str, Any] = dict.fromkeys(COUNTS, 0) | {"oldest_seconds": None}
+    places = _places(queues, key, here)
     groups = []
     for domain in domains_of(key, here) if queues else []:
-        rows = [
-            {"division": code or UNLOCATED, "name": name, **(found.get((domain.code, code)) or blank)} | {"code": code}
-            for code, name in places
-        ]
+        rows = [(found.get((domain.code, code)) or blank) | {"division": code, "name": name} for code, name in places]
         total = {name: sum(row[name] for row in rows) for name in COUNTS}
         ages = [row["oldest_seconds"] for row in rows if row["oldest_seconds"] is not None]
         total["oldest_seconds"] = max(ages, default=None)
         groups.append({"code": domain.code, "name": domain.name, "total": total, "rows": rows})
     return groups
+
+
+def _places(queues: list[dict[str, Any]], key: Key, here: Installation) -> list[Option]:
+    """Those that queues are told by, and whatever else has a queue with something in it."""
+    places = queue_places(here.city, key)
+    used = {queue["division"] or UNLOCATED for queue in queues if queue["oldest_seconds"] is not None}
+    more = sorted(used - {place.code for place in places})
+    return places + [Option(code, place_name(here.city, code)) for code in more]
 
 
 def _queue_href(count: str, domain: str = "", division: str = "") -> str:
@@ -156,9 +159,8 @@ def _title(filters: Filters, here: Installation) -> str:
     parts = []
     if domain := here.domains.get(filters.get("domain", "")):
         parts.append(domain.manifest.domain.name)
-    division = here.city.divisions.get(filters.get("division", ""))
-    if division or filters.get("division") == UNLOCATED:
-        parts.append(division.name if division else "未定位")
+    if division := filters.get("division"):
+        parts.append(place_name(here.city, division))
     status = filters.get("status", "")
     if status in words.STATUS:
         parts.append(words.STATUS[status])

@@ -6,12 +6,12 @@ from fastapi import Query, Request, Response
 
 from citybrain.access import Here
 from citybrain.console import story
-from citybrain.console.choices import counties, domains_of
+from citybrain.console.choices import domains_of, queue_places
 from citybrain.console.door import Posted, Visitor, page_routes, see
 from citybrain.console.rendering import render
 from citybrain.dispatch.api import list_deliveries
 from citybrain.intake.reading import list_events, replay_event, show_event
-from citybrain.keys import UNLOCATED, May
+from citybrain.keys import May
 
 PAGE = 50
 Text = Annotated[str | None, Query(max_length=100)]
@@ -32,9 +32,8 @@ def event_list(
         "events.html",
         found=found,
         filters={name: text for name, text in filters.items() if text},
-        divisions=counties(here.city, key),
+        divisions=queue_places(here.city, key),
         own_domains=domains_of(key, here),
-        unlocated=UNLOCATED,
     )
 
 

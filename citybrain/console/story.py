@@ -98,9 +98,8 @@ def _department(found: Mapping[str, Any] | None, here: Installation) -> list[str
         return []
     lines = []
     for tried in found.get("tried") or []:
-        level = word(words.LEVEL, tried.get("level"))
         division = here.city.divisions.get(tried.get("division") or "")
-        where = f"{level}{'（' + division.name + '）' if division else ''}"
+        where = division.name if division else here.city.level_name(tried.get("level") or "")
         department = tried.get("department")
         lines.append(f"{where}：{department_name(here, department) if department else '没有登记承担此职责的部门'}")
     lead = found.get("lead")

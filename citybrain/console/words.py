@@ -129,7 +129,6 @@ METHOD = {
     "outside": "在本市范围之外",
     "none": "没有可用位置",
 }
-LEVEL = {"city": "市级", "county": "县级", "town": "镇级", "village": "村级", "cell": "网格"}
 SOURCE = {"approximate": "近似", "generated": "生成"}
 DATUM = {
     "": "默认",
@@ -162,6 +161,7 @@ FIELD = {
     "type": "事件类型",
     "location": "位置",
     "location.division_code": "区划",
+    "location.division_codes": "区划",
     "location.lng": "经度",
     "location.lat": "纬度",
     "location.accuracy_m": "定位精度",

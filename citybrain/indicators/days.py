@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from citybrain.clock import to_ms
-from citybrain.problem import invalid
+from citybrain.problem import invalid, time_remedy
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -48,8 +48,8 @@ def read_moment(field: str, text: str, now: int, zone: ZoneInfo) -> int:
             raise ValueError
         return to_ms(moment)
     except (ValueError, OverflowError):
-        remedy = "RFC 3339 with an offset such as 2026-11-22T08:00:00+08:00, or a date"
-        raise invalid(field, f"{text!r} is no moment", remedy) from None
+        example = datetime(2026, 11, 22, 8, tzinfo=zone).isoformat()
+        raise invalid(field, f"{text!r} is no moment", f"{time_remedy(example)}, or a date") from None
 
 
 def _moment(text: str) -> datetime:

@@ -141,7 +141,7 @@ def _located(
     tx: Connection, scope: Scope, known: Sequence[Row[Any]], number: Mapping[str, int]
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """(case, start, end, division) for every stretch of time that a case was located in the scope."""
-    place, column = _placing(scope)
+    place = _placing(scope)
     moves: dict[int, list[tuple[int, dict[str, Any], dict[str, Any]]]] = {}
     moved = select(ledger.c.chain, ledger.c.at, ledger.c.data).where(MILESTONES, ledger.c.action == "relocated")
     for row in tx.execute(moved.order_by(ledger.c.at, ledger.c.seq)):
@@ -152,23 +152,23 @@ def _located(
     rows: list[tuple[int, int, int, int]] = []
     for index, case in enumerate(known):
         if index not in moves:
-            rows.append((index, 0, FOREVER, place(getattr(case, column))))
+            rows.append((index, 0, FOREVER, place(case._mapping)))
             continue
         start, codes = 0, dict(moves[index][0][1])
         for at, _, after in moves[index]:
-            rows.append((index, start, at, place(codes[column])))
+            rows.append((index, start, at, place(codes)))
             start, codes = at, after
-        rows.append((index, start, FOREVER, place(codes[column])))
+        rows.append((index, start, FOREVER, place(codes)))
     columns = np.array([row for row in rows if row[3] >= 0], np.int64).reshape(-1, 4)
     return columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3]
 
 
-def _placing(scope: Scope) -> tuple[Callable[[str | None], int], str]:
-    """The scope's division for a code, or -1, and the column that the code stands in."""
-    position = scope.position
-    if scope.level != "city":
-        return lambda code: position.get(code or "", -1), scope.level
-    return lambda code: 0 if position and code else -1, "county"  # whatever has a county lies in the city
+def _placing(scope: Scope) -> Callable[[Any], int]:
+    """The scope's division for a case's codes by level, or -1; whatever has a division lies in the city."""
+    position, level = scope.position, scope.level
+    if level != "city":
+        return lambda codes: position.get(codes[level] or "", -1)
+    return lambda codes: 0 if position and any(codes[each] for each in PLACED) else -1
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from citybrain.indicators.evidence import (
     passed_verifications,
 )
 from citybrain.indicators.scope import Scope
+from citybrain.keys import located
 from citybrain.store.tables import attempts, cases, deliveries, endpoints
 
 LOOKED_BACK_MS = 366 * DAY_MS  # for when it was last
@@ -95,7 +96,7 @@ def _last(tx: Connection, scope: Scope, query: Select[Any], include_demo: bool) 
     grouped = (
         select(func.max(evidence.c.at), cases.c.domain, *place)
         .join(cases, cases.c.id == evidence.c.case_id)
-        .where(cases.c.county.isnot(None), _in_division(scope))
+        .where(located(cases), _in_division(scope))
         .group_by(cases.c.domain, *place)
     )
     if not include_demo:

@@ -60,10 +60,11 @@ def scope_of(city: City, key: Key, level: str | None, division: str | None, basi
     level = level or (asked.level if asked else "city")
     known = levels_of(city)
     if level not in known:
-        raise invalid("level", f"{level!r} is no level of this city", "one of " + ", ".join(known))
+        remedy = "one of " + ", ".join(map(city.level_in_english, known))
+        raise invalid("level", f"{level!r} is no level of this city", remedy)
     if asked and asked.level not in COVERED_LEVELS[: COVERED_LEVELS.index(level) + 1]:
-        remedy = f"leave level out, or name {asked.level}"
-        raise invalid("level", f"{asked.code} is a {asked.level}, below level {level}", remedy)
+        own, coarser = city.level_in_english(asked.level), city.level_in_english(level)
+        raise invalid("level", f"{asked.code} is a {own}, below level {coarser}", f"leave level out, or name {own}")
     bases = city.registry.bases
     code = basis or city.registry.default
     if code not in bases:

@@ -80,7 +80,7 @@ class Intake:
 
     def check(self, raw: Any, key: Key) -> Filing:
         """Everything that can be wrong with an event, before anything of it is kept."""
-        report = parse_report(raw, self.installation.clock())
+        report = parse_report(raw, self.installation.clock(), self.installation.remedies)
         domain = self.installation.domains.get(report.domain)
         if domain is None:
             known = sorted(self.installation.domains)

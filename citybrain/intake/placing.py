@@ -14,6 +14,7 @@ from citybrain.city import City
 from citybrain.installation import Installation
 from citybrain.intake.report import Location
 from citybrain.problem import Problem, field_errors, invalid
+from citybrain.remedies import a_division
 from geo.datum import check_datum, to_wgs84
 from geo.geometry import GeometryError, geometry_to_wgs84, parse_geometry
 from geo.locator import Locator
@@ -40,9 +41,8 @@ def check_location(location: Location, datum: str | None, here: Installation) ->
     point = location.lng is not None and location.lat is not None and not _is_placeholder(location, city)
     if point:
         _check_degrees(location, datum, city)
-    code = location.division_code
-    if code is not None and not point and here.locator.locate_division(code).method == "none":
-        raise invalid("location.division_code", f"no division {code!r}", "see GET /api/v1/divisions")
+    if not point:
+        _check_divisions(location, here)
     place = None
     if location.geometry is not None:
         try:
@@ -81,15 +81,30 @@ def place_of(raw: dict[str, Any], installation: Installation) -> dict[str, Any]:
     try:
         location = Location.model_validate(raw)
     except ValidationError as error:
-        errors = field_errors({**each, "loc": ("location", *each["loc"])} for each in error.errors())
+        found = ({**each, "loc": ("location", *each["loc"])} for each in error.errors())
+        errors = field_errors(found, installation.remedies)
         raise Problem(422, f"{errors[0].field}: {errors[0].message}", errors=errors) from None
     return locate([check_location(location, None, installation)], installation.locator)[0].as_dict()
 
 
 def _without_point(location: Location, locator: Locator) -> Place:
-    if location.division_code:
-        return locator.locate_division(location.division_code)
+    if location.divisions:
+        return locator.locate_division(*location.divisions)
     return locator.locate_address(location.address or "")
+
+
+def _check_divisions(location: Location, here: Installation) -> None:
+    """Each is one of this city's, and all of them can be true of one place."""
+    field = "location.division_code" if location.division_code else "location.division_codes"
+    named: dict[str, str] = {}
+    for code in location.divisions:
+        place = here.locator.locate_division(code)
+        if place.method == "none":
+            raise invalid(field, f"no division {code!r}", a_division(here.city))
+        for level, each in place.codes.items():
+            if each and (other := named.setdefault(level, each)) != each:
+                both = f"{other} and {each} of {here.city.level_in_english(level)}"
+                raise invalid(field, f"they contradict each other: {both}", "name one division of each level at most")
 
 
 def _is_placeholder(location: Location, city: City) -> bool:

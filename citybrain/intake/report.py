@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -39,7 +40,7 @@ def _known_datum(name: str) -> str:
 def _text_time(value: Any) -> Any:
     """Seconds since 1970, which pydantic would take too, may as well be milliseconds or another calendar's."""
     if not isinstance(value, str) or not _DATE.match(value):
-        raise PydanticCustomError("time", "must be a text such as 2026-11-22T08:00:00+08:00")
+        raise PydanticCustomError("time", "must be a text with date, time and offset")
     return value
 
 
@@ -51,6 +52,7 @@ def _no_truth(value: Any) -> Any:
 
 
 Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True)]
+Code = Annotated[Text, Field(min_length=1, max_length=64)]
 Degrees = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Datum = Annotated[Text, AfterValidator(_known_datum)]
 Time = Annotated[AwareDatetime, BeforeValidator(_text_time)]
@@ -69,16 +71,25 @@ class Location(_Strict):
     datum: Datum | None = Field(None, description="wgs84, cgcs2000, gcj02, bd09 or epsg:NNNN; default: the source's")
     accuracy_m: Annotated[float, Field(strict=True, ge=0, le=100_000, allow_inf_nan=False)] | None = None
     address: Annotated[Text, Field(max_length=500)] | None = None
-    division_code: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
+    division_code: Code | None = None
+    division_codes: Annotated[list[Code], Field(min_length=1, max_length=4)] | None = Field(
+        None, description="one of each level, where one does not say the others; instead of division_code"
+    )
     geometry: dict[str, Any] | None = Field(None, description="GeoJSON geometry")
 
     @model_validator(mode="after")
     def _says_where(self) -> Self:
         if (self.lng is None) != (self.lat is None):
             raise PydanticCustomError("location", "lng and lat belong together: one of them is missing")
-        if self.lng is None and not (self.geometry or self.division_code or self.address):
+        if self.division_code and self.division_codes:
+            raise PydanticCustomError("location", "either division_code or division_codes")
+        if self.lng is None and not (self.geometry or self.divisions or self.address):
             raise PydanticCustomError("location", "needs lng and lat, a geometry, a division_code or an address")
         return self
+
+    @property
+    def divisions(self) -> list[str]:
+        return [self.division_code] if self.division_code else self.division_codes or []
 
 
 class Reporter(_Strict):
@@ -112,8 +123,9 @@ class Report(_Strict):
         return data
 
 
-def parse_report(raw: Any, now: int) -> Report:
-    """A validated report from parsed JSON, or a Problem (422) that lists every mistake. `now` in ms."""
+def parse_report(raw: Any, now: int, remedies: Mapping[str, str]) -> Report:
+    """A validated report from parsed JSON, or a Problem (422) that lists every mistake. `now` in ms; `remedies` are the
+    city's."""
     if not isinstance(raw, dict):
         raise invalid("body", "an event is a JSON object", "send {…}; several go to /api/v1/events/batch")
     for name, value in raw.items():
@@ -124,7 +136,7 @@ def parse_report(raw: Any, now: int) -> Report:
     try:
         report = Report.model_validate(raw)
     except ValidationError as error:
-        raise _problem(error) from None
+        raise _problem(error, remedies) from None
     occurred = report.occurred_at
     if occurred < EARLIEST or occurred.timestamp() * 1000 > now + FUTURE_MS:
         remedy = "send when it happened; check the clock and the offset of the device"
@@ -190,7 +202,7 @@ def _nul_in(raw: dict[str, Any]) -> str | None:
     return None
 
 
-def _problem(error: ValidationError) -> Problem:
-    errors = field_errors(error.errors(include_url=False, include_context=False, include_input=False))
+def _problem(error: ValidationError, remedies: Mapping[str, str]) -> Problem:
+    errors = field_errors(error.errors(include_url=False, include_context=False, include_input=False), remedies)
     fields = ", ".join(dict.fromkeys(each.field for each in errors))
     return Problem(422, f"the event has {error.error_count()} mistake(s): {fields}", errors=errors)

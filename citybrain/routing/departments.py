@@ -3,11 +3,12 @@
 A row may stand for a series, one department for each county or town, so that no city lists hundreds of them.
 """
 
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
@@ -86,14 +87,13 @@ def load_departments(path: Path, divisions: Divisions) -> Departments:
 def check_departments(path: Path, divisions: Divisions) -> tuple[Departments, list[Mistake]]:
     """What could be read, and every mistake."""
     try:
-        file = DepartmentsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return {}, [Mistake(path.name, "the file", f"a readable UTF-8 TOML file ({error})")]
-    except ValidationError as error:
-        return {}, from_validation(path.name, error, DepartmentsFile)
+    file, mistakes, broken = _readable(path.name, raw)
     series = Series(divisions, file.names_en)
     found: dict[str, Department] = {}
-    mistakes = [
+    mistakes += [
         Mistake(path.name, "names_en", f"divisions of this city, found {code}")
         for code in file.names_en
         if len(divisions) and code not in divisions
@@ -109,9 +109,36 @@ def check_departments(path: Path, divisions: Divisions) -> tuple[Departments, li
             if department.code in found:
                 mistakes.append(Mistake(path.name, department.code, "each code only once"))
             found[department.code] = department
-    mistakes += _wrong_parents(path.name, found)
+    mistakes += _wrong_parents(path.name, found, broken)
     mistakes += double_claims(path.name, found, divisions)
     return found, mistakes
+
+
+def _readable(file: str, raw: dict[str, Any]) -> tuple[DepartmentsFile, list[Mistake], list[str]]:
+    """The file without its broken rows, what is wrong with them, and their codes (or templates of codes): a broken row
+    hides no other mistake, and makes none."""
+    try:
+        return DepartmentsFile.model_validate(raw), [], []
+    except ValidationError as error:
+        mistakes = from_validation(file, error, DepartmentsFile)
+        wrong = {each["loc"][:2] for each in error.errors()}
+    given = raw.get("department")
+    rows = dict(enumerate(given if isinstance(given, list) else ()))
+    broken = {number: _code_of(row) for number, row in rows.items() if ("department", number) in wrong}
+    named = [replace(each, item=_by_code(each.item, broken)) for each in mistakes]
+    good = [row for number, row in rows.items() if number not in broken]
+    return DepartmentsFile.model_validate({"department": good}), named, list(broken.values())
+
+
+def _code_of(row: Any) -> str:
+    return str(row.get("code", "")) if isinstance(row, dict) else ""
+
+
+def _by_code(item: str, codes: Mapping[int, str]) -> str:
+    """`DPW: name` for `department[1].name`: nobody counts rows."""
+    found = re.match(r"department\[(\d+)\]\.?", item)
+    code = codes.get(int(found[1]) - 1) if found else None
+    return f"{code}: {item[found.end() :] or 'the row'}" if found and code else item
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +199,12 @@ def _unknown_divisions(file: str, row: DepartmentRow, divisions: Divisions) -> I
             yield Mistake(file, row.code, f"divisions at level {row.level} or below, {code} is a {division.level}")
 
 
-def _wrong_parents(file: str, departments: Departments) -> Iterator[Mistake]:
+def _wrong_parents(file: str, departments: Departments, broken: Sequence[str]) -> Iterator[Mistake]:
+    templates = any("{" in code for code in broken)
     for department in departments.values():
         parent = department.parent
+        if parent in broken or (templates and parent not in departments):
+            continue  # it may well be one of the broken rows
         if parent and parent not in departments:
             yield Mistake(
                 file, department.code, f"a parent in this file, found {parent}{did_you_mean(parent, departments)}"

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from citybrain.mistakes import from_validation
 from geo.mistake import Mistake, did_you_mean
@@ -19,7 +28,7 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Grade = Annotated[int, Field(ge=1, le=4, strict=True)]
 Unit = Literal["minutes", "hours", "days", "urgent_hours", "working_hours", "working_days"]
-Level = Literal["city", "county", "town"]
+Level = Literal["city", "county", "town", "village", "cell"]
 TermText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^&/]+([&/][^&/]+)*$")
 ]
@@ -187,6 +196,11 @@ class Manifest(Part):
     include: list[FileName] = []
     domain: DomainHead
     settings: dict[str, float | int | str | list[float | int | str]] = {}
+    _files: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def file_of(self, type_: str) -> str:
+        """The file that a type stands in, the manifest's own or one that it includes."""
+        return self._files.get(type_, "domain.toml")
 
 
 Found = tuple[str, Part]  # a file and what it holds
@@ -214,6 +228,7 @@ def read_manifest(path: Path) -> tuple[Manifest | None, list[Mistake]]:
             "alarm": [row for _, part in parts for row in part.alarm],
         }
     )
+    manifest._files.update({row.code: file for file, part in parts for row in part.type})
     if not manifest.type:
         return None, [Mistake(str(path), "type", "at least 1 item, here or in a file that `include` names")]
     return manifest, list(_cross_check(parts, manifest))
@@ -221,7 +236,7 @@ def read_manifest(path: Path) -> tuple[Manifest | None, list[Mistake]]:
 
 def _read(path: Path, model: type[Model]) -> tuple[Model | None, list[Mistake]]:
     try:
-        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))), []
+        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig"))), []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return None, [Mistake(str(path), "the file", f"a readable UTF-8 TOML file ({error})")]
     except ValidationError as error:

@@ -3,10 +3,9 @@
 `citybrain check` calls it after the domains are loaded; it needs neither places nor departments.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
 from citybrain.routing.catalogue import Catalogue, EventType
@@ -23,8 +22,6 @@ THEN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 class Decider(Protocol):
     """The part of a domain that the proof needs."""
 
-    @property
-    def folder(self) -> Path: ...
     @property
     def catalogue(self) -> Catalogue: ...
     @property
@@ -43,22 +40,25 @@ class Case:
         return f"type {self.kind.code}, example {self.number} ({words[:40]})"
 
 
-def prove_examples(domains: Mapping[str, Decider]) -> list[Mistake]:
-    """A type of another domain that an example may rightly reach too stands in its type's `also`."""
+def prove_examples(domains: Mapping[str, Decider], off: Collection[str] = ()) -> list[Mistake]:
+    """A type of another domain that an example may rightly reach too stands in its type's `also`. Domains that are
+    `off` claim nothing."""
     mistakes: list[Mistake] = []
     known = {code for domain in domains.values() for code in domain.catalogue.types}
+    domains = {code: domain for code, domain in domains.items() if code not in off}
     for code, domain in domains.items():
         cases = [
             Case(kind, number, example)
             for kind in domain.catalogue.types.values()
             for number, example in enumerate(kind.row.examples, start=1)
         ]
-        file = str(domain.folder / "domain.toml")
-        mistakes += _unknown_also(file, domain.catalogue.types.values(), known)
+        mistakes += _unknown_also(domain.catalogue, known)
         for other in domains.values():
             decisions = _decide(other, cases)
             judge = _own if other.catalogue.domain == code else _foreign
-            mistakes += [found for case, got in zip(cases, decisions, strict=True) if (found := judge(file, case, got))]
+            file_of = domain.catalogue.manifest.file_of
+            judged = (judge(file_of(case.kind.code), case, got) for case, got in zip(cases, decisions, strict=True))
+            mistakes += [found for found in judged if found]
     return mistakes
 
 
@@ -97,10 +97,9 @@ def _foreign(file: str, case: Case, decision: Decision) -> Mistake | None:
     )
 
 
-def _unknown_also(file: str, kinds: Iterable[EventType], known: set[str]) -> list[Mistake]:
-    return [
-        Mistake(file, f"type {kind.code}, also", f"a type of some domain, found {code}{did_you_mean(code, known)}")
-        for kind in kinds
-        for code in kind.row.also
-        if code not in known
-    ]
+def _unknown_also(catalogue: Catalogue, known: Set[str]) -> Iterator[Mistake]:
+    for kind in catalogue.types.values():
+        for code in kind.row.also:
+            if code not in known:
+                what = f"a type of some domain, found {code}{did_you_mean(code, known)}"
+                yield Mistake(catalogue.manifest.file_of(kind.code), f"type {kind.code}, also", what)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from citybrain.routing.departments import Department
-from geo.divisions import LEVELS, Divisions
+from geo.divisions import LEVELS, Division, Divisions
 
 REMEMBERED = 50_000  # answers kept; a city has some thousand places times some dozen duties
 
@@ -41,6 +41,7 @@ class Responsibility:
 
     def __init__(self, departments: Iterable[Department]) -> None:
         self._claims: dict[tuple[str, str, str], str] = {}
+        self._places: set[str] = set()
         self._named: set[str] = set()
         self._assigned: dict[tuple[Any, ...], Assignment] = {}
         known = list(departments)
@@ -54,9 +55,13 @@ class Responsibility:
         for duty in department.duties:
             for division in divisions:
                 self._claims.setdefault((duty, department.level, division), department.code)
+                self._places.add(division)
 
     def assign(self, duty: str, assist: Sequence[str], domain: str, level: str, codes: Codes) -> Assignment:
-        key = (duty, tuple(assist), domain, level, *(codes.get(name) for name in LEVELS[:-1]))
+        *places, cell = (codes.get(name) for name in LEVELS)
+        if cell not in self._places and level != LEVELS[-1]:
+            cell = None  # it makes no difference, and there are many
+        key = (duty, tuple(assist), domain, level, *places, cell)
         known = self._assigned.get(key)
         if known is None:
             if len(self._assigned) >= REMEMBERED:
@@ -104,7 +109,7 @@ def unassigned(
     for catalogue in catalogues:
         for code, kind in catalogue.types.items():
             level = kind.row.level
-            for division in divisions.level(level):
+            for division in _as_fine_as(level, divisions):
                 question = (kind.duty, catalogue.domain, level, division.code)
                 if question not in answers:
                     path = divisions.path(division.code)
@@ -112,3 +117,9 @@ def unassigned(
                 if not answers[question]:
                     missing.append((code, division.code))
     return missing
+
+
+def _as_fine_as(level: str, divisions: Divisions) -> Sequence[Division]:
+    """The divisions of the level, or of the next one above that the city has."""
+    levels = LEVELS[LEVELS.index(level) :: -1]
+    return next((rows for one in levels if (rows := divisions.level(one))), ())

@@ -70,12 +70,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def baltimore(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Service]:
-    made = make_service(
-        tmp_path_factory.mktemp("baltimore") / "data",
-        editions,
-        CITYBRAIN_CITY=str(PACK),
-        CITYBRAIN_DOMAINS=str(PACK / "domains" / "service311"),
-    )
+    made = make_service(tmp_path_factory.mktemp("baltimore") / "data", editions, CITYBRAIN_CITY=str(PACK))
     made.start()
     yield made
     made.stop()
@@ -117,7 +112,12 @@ def test_pack_and_its_own_domain_are_right_and_every_type_finds_a_department(bal
     lines = checked.stdout.splitlines()
     assert checked.returncode == 0, checked.stdout
     assert "types without a department somewhere: 0" in lines
-    assert {"county: 14 polygons", "town: 9 polygons", "village: 278 polygons"} <= set(lines)
+    assert {
+        "county (Council district): 14 polygons",
+        "town (Police district): 9 polygons",
+        "village (Neighborhood): 278 polygons",
+    } <= set(lines)
+    assert [line for line in lines if line.startswith("service311: ") and line.endswith("(the city pack's own)")]
 
 
 def test_every_request_ends_in_a_visible_state(told: Told) -> None:

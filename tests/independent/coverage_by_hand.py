@@ -105,7 +105,7 @@ class ByHand:
             if not self.at_work(case["domain"], at):
                 continue
             place = self.place(case, at)
-            if level == "city" and place["county"]:
+            if level == "city" and any(place[each] for each in ("county", "town", "village")):
                 found.add((self.city["city"]["code"], case["domain"]))
             elif level != "city" and place[level]:
                 found.add((place[level], case["domain"]))

@@ -18,10 +18,8 @@ BALTIMORE = Path(__file__).parents[1] / "cities" / "baltimore"
 
 
 @pytest.fixture
-def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CITYBRAIN_DOMAINS", str(BALTIMORE / "domains" / "service311"))
-    kept = shutil.ignore_patterns("requests.csv", "domains")
-    return Path(shutil.copytree(BALTIMORE, tmp_path / "pack", ignore=kept))
+def pack(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BALTIMORE, tmp_path / "pack", ignore=shutil.ignore_patterns("requests.csv")))
 
 
 def change(path: Path, old: str, new: str) -> None:
@@ -55,6 +53,18 @@ def checked(pack: Path) -> tuple[list[str], bool]:
         ("departments.toml", 'divisions = ["24510"]', 'divisions = ["CD-1"]', "departments.toml: DPW: divisions of this city, found CD-1; did you mean CD-1"),
         ("departments.toml", 'parent = "DPW"', 'parent = "DWP"', "departments.toml: DPW-SW: a parent in this file, found DWP; did you mean DPW?"),
         ("calendar.csv", "2024-01-01,holiday", "2024-01-01,holliday", "calendar.csv: line 2: holiday or workday, found 'holliday'; did you mean holiday?"),
+        ("city.toml", 'name = "Neighborhood"', 'name = " "', "city.toml: levels.village.name: a text that is not empty, found ' '"),
+        ("city.toml", "2019-01-01", "2019-13-01", "city.toml: city.boundaries_date: a date such as 2026-01-01, found '2019-13-01'"),
+        ("city.toml", "08:30-16:30", "16:30-08:30", "city.toml: working_time.hours[1]: hours such as 08:30-17:00"),
+        ("city.toml", '["mon", "tue", "wed", "thu", "fri"]', "[]", "city.toml: working_time.days: at least 1 item"),
+        ("city.toml", "[pack]\nversion = 1", "pack = 1", "city.toml: pack: a table, found 1"),
+        ("city.toml", "nested = false", "nested = true", "city.toml: levels.nested: false, or parents of level county in divisions.csv: no division of level town has one"),
+        ("divisions.csv", "CD-01,", "X,Another city,city,\nCD-01,", "divisions.csv: level city: one row, that of city.toml, found X too"),
+        ("divisions.csv", "CD-01,", "no-town,", "divisions.csv: no-town: another code: this word asks for what has no division"),
+        ("calendar.csv", "2024-01-01,holiday", "2024-01-01,holiday,all day", "calendar.csv: line 2: 2 columns, found 2024-01-01,holiday,all day"),
+        ("calendar.csv", "2024-01-01,holiday", "# a remark\n2024-01-01,holliday", "calendar.csv: line 3: holiday or workday, found 'holliday'"),
+        ("departments.toml", 'name = "', 'nam = "', "departments.toml: DPW: nam: an unknown key"),
+        ("domains/service311/domain.toml", "grade = 4", "grade = 7", "domains/service311/domain.toml: type[1].grade: less than or equal to 4, found 7"),
         ("boundaries/town.geojson", '"code":"PD-C"', '"code":"PD-X"', "town.geojson: feature 1 (PD-X): a town of divisions.csv; did you mean PD-"),
     ],
 )  # fmt: skip
@@ -75,6 +85,36 @@ def test_missing_file_is_one_mistake_and_not_one_of_every_row(pack: Path, file: 
     mistakes, good = checked(pack)
     assert not good
     assert [line.split(": ")[:2] for line in mistakes] == [[file, "the file"]]
+
+
+def test_one_mistake_hides_no_other_and_makes_none(pack: Path) -> None:
+    change(pack / "city.toml", "snap_m = 50", "snap_m = -1")
+    change(pack / "city.toml", 'code = "24510"', 'code = "24501"')
+    change(pack / "city.toml", "[coverage]", '[domains]\noff = ["watr"]\n\n[coverage]')
+    change(pack / "departments.toml", 'name = "', 'nam = "')  # of DPW, which is the parent of two others
+    change(pack / "departments.toml", 'code = "DOT"', 'code = "DOT"\nparent = "DPU"')
+    change(pack / "domains" / "service311" / "domain.toml", "grade = 4", "grade = 7")
+    told = {tuple(line.removeprefix(f"{pack}/").split(": ")[:2]) for line in checked(pack)[0]}
+    assert told == {
+        ("city.toml", "city.code"), ("city.toml", "city.snap_m"), ("city.toml", "domains.off"),
+        ("departments.toml", "DPW"), ("departments.toml", "DOT"),
+        ("domains/service311/domain.toml", "type[1].grade"),
+    }  # fmt: skip
+
+
+def test_files_in_another_encoding_are_mistakes_and_not_crashes(pack: Path) -> None:
+    for file in ("city.toml", "divisions.csv", "departments.toml", "industries.toml", "calendar.csv"):
+        (pack / file).write_bytes("# größer\n".encode("latin1"))
+    files = {line.split(": ")[0]: line.split(": ")[1] for line in checked(pack)[0]}
+    assert files == dict.fromkeys(
+        ("city.toml", "divisions.csv", "departments.toml", "industries.toml", "calendar.csv"), "the file"
+    )
+
+
+def test_a_byte_order_mark_is_no_mistake(pack: Path) -> None:
+    for file in ("city.toml", "divisions.csv", "departments.toml", "industries.toml", "calendar.csv"):
+        (pack / file).write_bytes(b"\xef\xbb\xbf" + (pack / file).read_bytes())
+    assert checked(pack) == ([], True)
 
 
 def test_polygons_with_other_fields_are_told_which_are_meant(pack: Path) -> None:
@@ -143,9 +183,20 @@ def test_scaffold_never_writes_over_anything(tmp_path: Path) -> None:
 
 def test_new_domain_proves_its_example(tmp_path: Path) -> None:
     new_domain(tmp_path / "parks", name="公园", name_en="Parks", duty="landscaping")
-    domain, mistakes = load_folder(Folder(tmp_path / "parks", "citybrain_domain_parks", loose=True))
+    domain, mistakes = load_folder(Folder(tmp_path / "parks", "citybrain_domain_parks", "named"))
     assert domain is not None
     assert [*mistakes, *prove_examples({"parks": domain})] == []
+
+
+def test_new_domain_of_a_pack_is_data_alone_and_found_with_it(tmp_path: Path) -> None:
+    new_city(tmp_path / "s", name="S", code="S", timezone="America/New_York", levels={"county": "Ward"}, nested=True,
+             box=(-72.7, 42.0, -72.4, 42.2), domains=["grid"])  # fmt: skip
+    told = new_domain(tmp_path / "s" / "domains" / "parks", name="公园", name_en="Parks", duty="landscaping")
+    assert [path.name for path in (tmp_path / "s" / "domains" / "parks").iterdir()] == ["domain.toml"]
+    assert told[-1] == f"next: citybrain check --city {tmp_path / 's'}"
+    assert checked(tmp_path / "s") == ([], True)
+    change(tmp_path / "s" / "city.toml", "[coverage]", '[domains]\noff = ["parks", "parcs"]\n\n[coverage]')
+    assert checked(tmp_path / "s")[0] == ["city.toml: domains.off: installed domains, found parcs; did you mean parks?"]
 
 
 def test_built_in_city_names_its_version() -> None:

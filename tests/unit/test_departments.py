@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from citybrain.domain import load_domains
-from citybrain.routing.departments import check_departments, load_departments
+from citybrain.routing.departments import Department, check_departments, load_departments
 from citybrain.routing.responsibility import Responsibility, unassigned
 from geo.divisions import Division, Divisions, read_divisions
 from geo.mistake import Mistakes
@@ -156,3 +156,19 @@ def test_in_meizhou_every_assisting_duty_is_some_departments() -> None:
         for duty in assist
     }
     assert asked <= claimed
+
+
+def test_where_a_city_lacks_the_level_of_a_type_the_next_one_above_is_asked() -> None:
+    fire = [load_domains({})["fire"].catalogue]
+    flat = Divisions([Division("C", "城市", "city", ""), Division("A", "甲区", "county", "C")])
+    assert {division for _, division in unassigned(fire, Responsibility(()), flat)} == {"A"}
+    assert {division for _, division in unassigned(fire, Responsibility(()), Divisions([flat.get("C")]))} == {"C"}
+
+
+def test_departments_of_single_cells_are_not_mistaken_for_each_other() -> None:
+    def warden(code: str) -> Department:
+        return Department(code, code, code, "cell", (f"{code}-cell",), ("grid",), ("patrol",), None)
+
+    here = Responsibility([warden("a"), warden("b")])
+    found = [here.assign("patrol", (), "grid", "cell", {"county": "A", "cell": f"{one}-cell"}).lead for one in "abc"]
+    assert found == ["a", "b", None]

@@ -170,6 +170,86 @@ def test_a_code_that_is_taken_and_one_that_is_not_the_folders_are_mistakes(tmp_p
     assert ["a code of its own" in str(mistakes[0]), "the name of its folder" in str(mistakes[1])] == [True, True]
 
 
+def test_a_folder_without_any_python_decides_by_its_rules_alone(tmp_path: Path) -> None:
+    path = folder(tmp_path, handler=None)
+    (path / "__init__.py").unlink()
+    domains = load_domains({"CITYBRAIN_DOMAINS": str(path)})
+    assert prove_examples(domains) == []
+    assert domains["metro"].part("gateway") is None
+
+
+def test_a_named_folder_that_is_not_there_is_one_mistake(tmp_path: Path) -> None:
+    _, mistakes = check_domains({"CITYBRAIN_DOMAINS": str(tmp_path / "metor")})
+    assert [str(each) for each in mistakes] == [
+        f"CITYBRAIN_DOMAINS: {tmp_path / 'metor'}: the folder of a domain, with domain.toml"
+    ]
+
+
+def of_pack(root: Path, manifest: str = METRO, name: str = "metro") -> Path:
+    (root / "pack" / "domains").mkdir(parents=True, exist_ok=True)
+    path = folder(root / "pack" / "domains", manifest, None, name)
+    (path / "__init__.py").unlink()
+    return path
+
+
+def test_a_citys_pack_brings_its_own_domains(tmp_path: Path) -> None:
+    path = of_pack(tmp_path)
+    domains = load_domains({}, tmp_path / "pack")
+    assert set(domains) == {*DOMAINS, "metro"}
+    assert domains["metro"].folder == path
+
+
+def test_a_citys_pack_brings_no_code(tmp_path: Path) -> None:
+    path = of_pack(tmp_path)
+    (path / "handler.py").write_text("raise SystemExit('run')")
+    domains, mistakes = check_domains({}, tmp_path / "pack")
+    assert "metro" not in domains
+    assert [(each.file, each.item) for each in mistakes] == [(str(path), "handler.py")]
+    assert "CITYBRAIN_DOMAINS" in mistakes[0].expectation
+
+
+def test_a_citys_own_catalogue_takes_the_place_of_a_built_in_one(tmp_path: Path) -> None:
+    path = of_pack(tmp_path, METRO.replace("metro", "fire"), "fire")
+    domains = load_domains({}, tmp_path / "pack")
+    assert (domains["fire"].folder, list(domains["fire"].catalogue.types)) == (path, ["fire.door_jammed"])
+    named = folder(tmp_path, METRO.replace("metro", "tram"), name="tram")
+    of_pack(tmp_path, METRO.replace("metro", "tram"), "tram")
+    _, mistakes = check_domains({"CITYBRAIN_DOMAINS": str(named)}, tmp_path / "pack")
+    assert [f"a code of its own, {named} has tram" in str(each) for each in mistakes] == [True]
+
+
+def test_an_empty_folder_among_a_packs_domains_is_a_mistake(tmp_path: Path) -> None:
+    (of_pack(tmp_path).parent / "tram").mkdir()
+    assert [each.item for each in check_domains({}, tmp_path / "pack")[1]] == ["the file"]
+
+
+def test_a_wrong_example_is_told_under_the_file_that_has_it(tmp_path: Path) -> None:
+    head, types = METRO.split("[[type]]")
+    path = folder(tmp_path, 'include = ["doors.toml"]\n' + head)
+    wrong = types.replace("二号线站台屏蔽门关不上", "列车晚点").replace("grade", 'also = ["m00000"]\ngrade')
+    (path / "doors.toml").write_text("[[type]]" + wrong, encoding="utf-8")
+    found = prove_examples(load_domains({"CITYBRAIN_DOMAINS": str(path)}))
+    assert [(each.file, each.item.split(" (")[0]) for each in found] == [
+        (str(path / "doors.toml"), "type metro.door_jammed, also"),
+        (str(path / "doors.toml"), "type metro.door_jammed, example 1"),
+    ]
+
+
+def test_a_domain_that_a_city_switched_off_claims_nothing(tmp_path: Path) -> None:
+    path = folder(tmp_path, METRO.replace("二号线站台屏蔽门关不上", "站台屏蔽门外有人占道经营"))
+    domains = load_domains({"CITYBRAIN_DOMAINS": str(path)})
+    assert len(prove_examples(domains)) == 1
+    assert prove_examples(domains, off=["grid"]) == []
+
+
+@pytest.mark.parametrize("level", ["city", "county", "town", "village", "cell"])
+def test_a_type_may_be_of_any_level_that_a_city_can_have(tmp_path: Path, level: str) -> None:
+    assert mistakes_in(tmp_path, METRO.replace('"county"', f'"{level}"')) == []
+    (told,) = mistakes_in(tmp_path, METRO.replace('"county"', f'"{level}s"'))
+    assert "type[1].level: 'city', 'county', 'town', 'village' or 'cell', found " in told
+    assert f"did you mean {level}?" in told
+
+
 def test_all_mistakes_are_told_at_once_with_what_was_meant(tmp_path: Path) -> None:
     wrong = METRO.replace("terms =", "term =").replace('"minutes"', '"minuts"').replace("grade = 3", "grade = 9")
     found = mistakes_in(tmp_path, wrong)
