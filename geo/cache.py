@@ -18,13 +18,15 @@ from geo.layer import Layer, objects
 from geo.mistake import Mistake
 
 Compiled = tuple[Mapping[str, Layer], Sequence[Mistake]]
+Head = Mapping[str, Any]  # JSON: what belongs to the edition besides its ground
 _TEXTS = ("codes", "names", "sources", "parents")
 _SHAPES = ("polygons", "projected")
 
 
-def write(path: Path, layers: Mapping[str, Layer], findings: Sequence[Mistake]) -> None:
+def write(path: Path, layers: Mapping[str, Layer], findings: Sequence[Mistake], head: Head) -> None:
     """Writes beside and renames, so that nobody ever reads half a file."""
-    about = {"levels": list(layers), "findings": [[m.file, m.item, m.expectation] for m in findings]}
+    told = [[m.file, m.item, m.expectation] for m in findings]
+    about = {"levels": list(layers), "findings": told, "head": head}
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
     for level, layer in layers.items():
         for field in _TEXTS:
@@ -46,13 +48,13 @@ def write(path: Path, layers: Mapping[str, Layer], findings: Sequence[Mistake]) 
         raise
 
 
-def read(path: Path) -> Compiled | None:
+def read(path: Path) -> tuple[Compiled, Head] | None:
     """What was written, or None if it is not there or not whole."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             layers = {level: _layer(level, arrays) for level in about["levels"]}
-            return layers, [Mistake(*finding) for finding in about["findings"]]
+            return (layers, [Mistake(*finding) for finding in about["findings"]]), about["head"]
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, shapely.GEOSException):
         return None
 
