@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from citybrain.deadline import Calendar
+from citybrain.identity import identity
 from citybrain.industries import COVERED_LEVELS, FILE, Registry, check_registry
 from citybrain.mistakes import from_validation
 from citybrain.routing.departments import Department, Departments, check_departments
 from geo.datum import check_datum
 from geo.divisions import Divisions, check_divisions
-from geo.edition import Edition, check_boundaries, check_crs, load_edition
+from geo.edition import Edition, check_boundaries, check_crs, load_edition, stored_edition
 from geo.locator import Locator
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
@@ -159,6 +160,16 @@ class City:
         given = ((level, getattr(self.file.levels, level)) for level in LEVELS)
         return {level: table for level, table in given if table is not None}
 
+    @cached_property
+    def basis(self) -> dict[str, str]:
+        """What a decision takes from this pack, each by a hash of its content; the boundaries have their edition."""
+        head = self.file.city
+        return {
+            "departments": identity(list(self.departments.values())),
+            "calendar": identity(self.calendar.content),
+            "placing": identity([head.snap_m, head.near_m, head.placeholders]),
+        }
+
     def level_of(self, code: str) -> str | None:
         division = self.divisions.get(code)
         return division.level if division else None
@@ -185,8 +196,16 @@ class City:
         )
 
     def locator(self, cache: Path) -> Locator:
+        return self._locator(self.edition(cache), self.divisions)
+
+    def stored_locator(self, cache: Path, edition: str) -> Locator | None:
+        """The locator of an edition that was in use once, if it is still there."""
+        stored = stored_edition(cache, edition)
+        return self._locator(*stored) if stored else None
+
+    def _locator(self, edition: Edition, divisions: Divisions) -> Locator:
         head = self.file.city
-        return Locator(self.edition(cache), self.divisions, crs=head.crs, snap_m=head.snap_m, near_m=head.near_m)
+        return Locator(edition, divisions, crs=edition.crs, snap_m=head.snap_m, near_m=head.near_m)
 
 
 def load_city(pack: Path, public_url: str = "") -> City:

@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
+from citybrain.identity import identity
 from citybrain.routing.catalogue import Catalogue
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision
@@ -29,12 +30,15 @@ Decide = Callable[[Sequence[Filed], Context], list[Decision]]
 
 @dataclass(frozen=True, slots=True)
 class Domain:
+    """`rules` names what decides here: the manifest's version, and a hash of its content and of the handler."""
+
     code: str
     folder: Path
     package: str
     manifest: Manifest
     catalogue: Catalogue
     decide: Decide
+    rules: str
 
     def part(self, name: str) -> ModuleType | None:
         """A further module of the folder (a codec, a gateway, routes), or None where the domain has none."""
@@ -107,7 +111,9 @@ def load_folder(folder: Folder) -> tuple[Domain | None, list[Mistake]]:
     if isinstance(decide, Mistake):
         return None, [decide]
     catalogue = Catalogue(manifest)
-    return Domain(manifest.domain.code, folder.path, folder.package, manifest, catalogue, decide), []
+    content = [manifest.model_dump(mode="json"), (folder.path / HANDLER).read_text(encoding="utf-8")]
+    rules = f"{manifest.domain.version} {identity(content)}"
+    return Domain(manifest.domain.code, folder.path, folder.package, manifest, catalogue, decide, rules), []
 
 
 def _decide(folder: Folder) -> Decide | Mistake:

@@ -22,7 +22,7 @@ def explain_event(body: bytes, here: Installation) -> dict[str, Any]:
     filed = Filed(
         id="dry-run",
         domain=report.domain,
-        occurred_at=report.occurred_at,
+        occurred_at=report.occurred_at.astimezone(here.city.zone),
         type=report.type,
         grade=report.grade,
         title=report.title,
@@ -31,4 +31,4 @@ def explain_event(body: bytes, here: Installation) -> dict[str, Any]:
         codes=place.codes,
         method=place.method,
     )
-    return {"place": place.as_dict(), **explain(filed, here.context(report.domain), domain.decide)}
+    return {"place": place.as_dict(), **explain(filed, here.context(report.domain, here.clock()), domain.decide)}
