@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import geopandas
 import numpy as np
 import shapely
-
 from bench.stores import NotAvailable, Postgresql
+
 from geo.covering import NONE, Covering
 from geo.layer import objects
 from geo.raster import Raster, finder

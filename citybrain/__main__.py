@@ -19,6 +19,7 @@ Examples (codes and coordinates are those of Meizhou, the built-in city):
   citybrain keys create operator wang --divisions 441402
   citybrain locate 116.1222 24.2886 --datum gcj02
   citybrain explain event.json
+  citybrain explain --event 0197…              what was decided, and whether it would be the same now
 """
 
 
@@ -118,13 +119,16 @@ def locate(lng: float, lat: float, datum: str | None) -> None:
 
 
 @main.command()
-@click.argument("file", type=click.File("rb"))
-def explain(file: Any) -> None:
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--event", metavar="ID", help="A recorded event: what was decided, and whether it would be the same now.")
+def explain(file: Any, event: str | None) -> None:
     """Where the event in FILE would go, and why: a dry run, nothing is stored. `-` is standard input."""
-    from citybrain.commands.explain import explain_event
+    from citybrain.commands.explain import explain_event, explain_recorded
 
-    body = file.read()
-    _answer(lambda here: explain_event(body, here))
+    if (file is None) == (event is None):
+        raise click.UsageError("either FILE with an event, or --event with the id of a recorded one")
+    body = file.read() if file else b""
+    _answer(lambda here: explain_recorded(event, here) if event else explain_event(body, here))
 
 
 @main.group()

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from citybrain.access import asker
 from citybrain.api import health, places, registers, sessions, stream
 from citybrain.casework import api as casework
+from citybrain.casework import explaining
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.indicators import api as indicators
@@ -54,7 +55,7 @@ def build(here: Installation) -> FastAPI:
         Route("/api/v1/events/batch", _posting(intake.post_batch), methods=["POST"]),
     ]
     later = (places, registers, sessions, stream, health, reference, pages)
-    for module in (reading, casework, dispatch, indicators, *later):
+    for module in (reading, explaining, casework, dispatch, indicators, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from citybrain.cityfile import LEVELS, WEEKDAYS, CityFile, LevelTable, check_file, misfits, other_version, read_toml
 from citybrain.deadline import Calendar
+from citybrain.identity import identity
 from citybrain.industries import COVERED_LEVELS, FILE, Registry, check_registry
 from citybrain.routing.departments import Department, Departments, check_departments
 from geo.divisions import Divisions, check_divisions
-from geo.edition import Edition, check_boundaries, check_crs, load_edition
+from geo.edition import Edition, check_boundaries, check_crs, load_edition, stored_edition
 from geo.locator import Locator
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
@@ -71,6 +72,15 @@ class City:
         """`county (Council district)`: the word that files and requests use, and what it means here."""
         named = self.levels[level].name_en if level in self.levels else level
         return level if named.lower() == level else f"{level} ({named})"
+    @cached_property
+    def basis(self) -> dict[str, str]:
+        """What a decision takes from this pack, each by a hash of its content; the boundaries have their edition."""
+        head = self.file.city
+        return {
+            "departments": identity(list(self.departments.values())),
+            "calendar": identity(self.calendar.content),
+            "placing": identity([head.snap_m, head.near_m, head.placeholders]),
+        }
 
     def level_of(self, code: str) -> str | None:
         division = self.divisions.get(code)
@@ -101,8 +111,16 @@ class City:
         )
 
     def locator(self, cache: Path) -> Locator:
+        return self._locator(self.edition(cache), self.divisions)
+
+    def stored_locator(self, cache: Path, edition: str) -> Locator | None:
+        """The locator of an edition that was in use once, if it is still there."""
+        stored = stored_edition(cache, edition)
+        return self._locator(*stored) if stored else None
+
+    def _locator(self, edition: Edition, divisions: Divisions) -> Locator:
         head = self.file.city
-        return Locator(self.edition(cache), self.divisions, crs=head.crs, snap_m=head.snap_m, near_m=head.near_m)
+        return Locator(edition, divisions, crs=edition.crs, snap_m=head.snap_m, near_m=head.near_m)
 
 
 def load_city(pack: Path, public_url: str = "") -> City:

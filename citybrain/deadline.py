@@ -93,6 +93,11 @@ class Calendar:
         self._by_year: dict[int, list[tuple[int, int]]] = {}
         self._spans = self._build(range(0))
 
+    @property
+    def content(self) -> list[Any]:
+        """All that it is made of: two calendars with the same content say the same."""
+        return [self.zone.key, sorted(self._weekdays), self._intervals, self._days]
+
     @cached_property
     def day_seconds(self) -> int:
         return sum(end - start for start, end in self._intervals) * 60

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+from citybrain.identity import identity
 from citybrain.routing.catalogue import Catalogue
 from citybrain.routing.context import Context
 from citybrain.routing.decision import Decision
@@ -33,12 +34,15 @@ Decide = Callable[[Sequence[Filed], Context], list[Decision]]
 
 @dataclass(frozen=True, slots=True)
 class Domain:
+    """`rules` names what decides here: the manifest's version, and a hash of its content and of the handler."""
+
     code: str
     folder: Path
     package: str | None  # None: no Python, the rules alone decide
     manifest: Manifest
     catalogue: Catalogue
     decide: Decide
+    rules: str
 
     def part(self, name: str) -> ModuleType | None:
         """A further module of the folder (a codec, a gateway, routes), or None where the domain has none."""
@@ -121,7 +125,10 @@ def load_folder(folder: Folder) -> tuple[Domain | None, list[Mistake]]:
     decide = _decide(folder) if package else route
     if isinstance(decide, Mistake):
         return None, [decide]
-    return Domain(manifest.domain.code, folder.path, package, manifest, Catalogue(manifest), decide), []
+    catalogue = Catalogue(manifest)
+    handler = (folder.path / HANDLER).read_text(encoding="utf-8") if package else ""
+    rules = f"{manifest.domain.version} {identity([manifest.model_dump(mode='json'), handler])}"
+    return Domain(manifest.domain.code, folder.path, package, manifest, catalogue, decide, rules), []
 
 
 def _wrong_files(folder: Folder) -> list[Mistake]:

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
 
+import geo
 from citybrain.city import City, load_city
 from citybrain.clock import Clock, now_ms, to_datetime
 from citybrain.config import Config
 from citybrain.domain import Domain, load_domains
+from citybrain.identity import identity
 from citybrain.queue import Bells, Ringer
 from citybrain.remedies import remedies_of
 from citybrain.routing.catalogue import EventType
@@ -30,10 +34,20 @@ class Installation:
     broker_url: str = ""
     clock: Clock = now_ms
     opened_at: int = field(default_factory=now_ms)
+    _stored: dict[str, Locator] = field(default_factory=dict, repr=False)
 
     @cached_property
     def locator(self) -> Locator:
         return self.city.locator(self.config.data / "editions")
+
+    def locator_of(self, edition: str) -> Locator | None:
+        """The locator of the present edition, or of one that is still in the data folder."""
+        if edition == self.locator.edition.id:
+            return self.locator
+        found = self._stored.get(edition) or self.city.stored_locator(self.config.data / "editions", edition)
+        if found is not None:
+            self._stored = {edition: found}  # one at a time: ground is large
+        return found
 
     @cached_property
     def responsibility(self) -> Responsibility:
@@ -48,8 +62,12 @@ class Installation:
         """By kind of error, with this city's own examples."""
         return remedies_of(self.city)
 
-    def context(self, domain: str) -> Context:
-        return Context(self.domains[domain].catalogue, self.responsibility, to_datetime(self.clock()))
+    def context(self, domain: str, now: int) -> Context:
+        return Context(self.domains[domain].catalogue, self.responsibility, to_datetime(now))
+
+    def basis(self, domain: str) -> dict[str, str]:
+        """What a decision in this domain is based on, besides the event and its place; each by version or hash."""
+        return {"software": software(), "rules": self.domains[domain].rules, **self.city.basis}
 
     def responsible(self, domain: str, type_: str | None, codes: Mapping[str, str | None]) -> str | None:
         """The department that leads for this type at these codes, if the rules name one."""
@@ -61,6 +79,14 @@ class Installation:
     def type_of(self, domain: str, code: str | None) -> EventType | None:
         known = self.domains.get(domain)
         return known.catalogue.types.get(code) if known and code else None
+
+
+@cache
+def software() -> str:
+    """This program's version, and a hash of the part of it that locates, routes and reckons deadlines."""
+    here = Path(__file__).parent
+    deciding = [*here.joinpath("routing").glob("*.py"), here / "deadline.py", *Path(geo.__file__).parent.glob("*.py")]
+    return f"{version('citybrain')} {identity([path.read_text(encoding='utf-8') for path in sorted(deciding)])}"
 
 
 def open_installation(config: Config, broker_url: str) -> Installation:

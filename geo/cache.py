@@ -19,6 +19,7 @@ from geo.layer import Layer, objects
 from geo.mistake import Mistake
 from geo.raster import Raster
 
+Head = Mapping[str, Any]  # JSON: what belongs to the edition besides its ground
 _TEXTS = ("codes", "names", "sources", "parents")
 _SHAPES = ("polygons", "projected")
 _RASTER = tuple(field.name for field in dataclasses.fields(Raster))
@@ -33,10 +34,10 @@ class Compiled:
     findings: tuple[Mistake, ...]
 
 
-def write(path: Path, compiled: Compiled) -> None:
+def write(path: Path, compiled: Compiled, head: Head) -> None:
     """Writes beside and renames, so that nobody ever reads half a file."""
     findings = [[mistake.file, mistake.item, mistake.expectation] for mistake in compiled.findings]
-    about = {"levels": list(compiled.layers), "findings": findings}
+    about = {"levels": list(compiled.layers), "findings": findings, "head": head}
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
     for level, layer in compiled.layers.items():
         for field in _TEXTS:
@@ -60,14 +61,15 @@ def write(path: Path, compiled: Compiled) -> None:
         raise
 
 
-def read(path: Path) -> Compiled | None:
+def read(path: Path) -> tuple[Compiled, Head] | None:
     """What was written, or None if it is not there or not whole."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             layers = {level: _layer(level, arrays) for level in about["levels"]}
             rasters = {level: Raster(*(arrays[f"{level}.{field}"] for field in _RASTER)) for level in layers}
-            return Compiled(layers, rasters, tuple(Mistake(*finding) for finding in about["findings"]))
+            findings = tuple(Mistake(*finding) for finding in about["findings"])
+            return Compiled(layers, rasters, findings), about["head"]
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, shapely.GEOSException):
         return None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from geo import cache
-from geo.divisions import LEVELS, Divisions
+from geo.divisions import LEVELS, Division, Divisions
 from geo.layer import Layer, Progress
 from geo.mistake import Mistake, Mistakes, did_you_mean
 from geo.raster import Raster
 
 SUFFIXES = (".geojson", ".gpkg")
 FORMAT = "edition-3"
+SHORT = 8  # digits of its hash that an edition's id shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,31 @@ def load_edition(
     day = dated or _newest(files.values())
     digest = _digest(files, divisions, f"{FORMAT} {crs.lower()} {nested} {generate_cells} {' '.join(levels)}")
     path = cache_dir / f"{digest}.npz"
-    compiled = cache.read(path)
-    if compiled is None:
+    known = cache.read(path)
+    if known is None:
         from geo.compile import compile_layers  # geopandas takes half a second to import, and a warm start needs none
 
         compiled = compile_layers(files, divisions, levels, crs=crs, nested=nested, progress=progress)
-        cache.write(path, compiled)
+        rows = [dataclasses.astuple(row) for level in LEVELS for row in divisions.level(level)]
+        known = compiled, {"crs": crs, "nested": nested, "divisions": rows}
+        cache.write(path, *known)
+    return _edition(f"{day}-{digest[:SHORT]}", *known)
+
+
+def stored_edition(cache_dir: Path, id_: str) -> tuple[Edition, Divisions] | None:
+    """An edition that was in use here once, with the divisions it was made for; None when it is no longer there."""
+    digest = id_.rpartition("-")[2]
+    if not re.fullmatch(rf"[0-9a-f]{{{SHORT}}}", digest):
+        return None
+    for path in cache_dir.glob(f"{digest}*.npz"):
+        if known := cache.read(path):
+            return _edition(id_, *known), Divisions(Division(*row) for row in known[1]["divisions"])
+    return None
+
+
+def _edition(id_: str, compiled: cache.Compiled, head: cache.Head) -> Edition:
     layers, rasters = MappingProxyType(compiled.layers), MappingProxyType(compiled.rasters)
-    return Edition(f"{day}-{digest[:8]}", day, crs, nested, layers, rasters, compiled.findings)
+    return Edition(id_, id_.rpartition("-")[0], head["crs"], head["nested"], layers, rasters, compiled.findings)
 
 
 def check_crs(crs: str) -> list[Mistake]:

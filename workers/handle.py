@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Row, update
 
 from citybrain.casework.opening import open_cases
-from citybrain.clock import to_datetime
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH, queue_name
 from citybrain.routing.report import Filed
@@ -59,9 +58,11 @@ def handle_batch(here: Installation, domain: str) -> int:
 
 def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]) -> None:
     try:
-        decisions = here.domains[domain].decide([_filed(row) for row in rows], here.context(domain))
+        now = here.clock()
+        filed = [Filed.of_record(row, here.city.zone) for row in rows]
+        decisions = here.domains[domain].decide(filed, here.context(domain, now))
         with here.store.write() as tx:
-            due = open_cases(tx, rows, decisions, here.city, here.clock())
+            due = open_cases(tx, rows, decisions, here.basis(domain), here.city, now)
         if due:
             here.ringer.ring(DISPATCH)
     except (ClaimLost, StoreUnavailable) as error:
@@ -97,19 +98,3 @@ def _quarantine(here: Installation, row: Row[Any], trace: str) -> None:
         codes = {level: getattr(row, level) for level in LEVELS}
         change = Change("event.quarantined", row.domain, codes, event_id=row.id, source=row.source)
         record_changes(tx, [change], here.clock())
-
-
-def _filed(row: Row[Any]) -> Filed:
-    return Filed(
-        id=row.id,
-        domain=row.domain,
-        occurred_at=to_datetime(row.occurred_at),
-        type=row.type,
-        grade=row.grade,
-        title=row.title,
-        description=row.description,
-        attributes=row.attributes,
-        codes={level: getattr(row, level) for level in LEVELS},
-        method=row.place["method"],
-        source=row.source,
-    )

@@ -48,7 +48,7 @@ def split(amendment: Amendment, turn: Turn) -> list[Amendment]:
     number = next_numbers(turn.tx, case["domain"], 1, turn.city.zone, amendment.at)[0]
     codes = {level: (first.place.get(level) or {}).get("code") for level in LEVELS}
     blank = dict.fromkeys(column.name for column in cases.c)
-    taken = {name: case[name] for name in ("domain", "type", "grade", "demo", "explanation")}
+    taken = {name: case[name] for name in ("domain", "type", "grade", "demo")}
     new = Amendment(
         blank
         | taken

@@ -12,13 +12,13 @@ from citybrain.deadline import Calendar, Limit, clock_of
 
 def start_clock(amendment: Amendment, amount: float, unit: str, city: City) -> None:
     """A new clock with the whole limit, from now."""
-    due_at = _due_at(city.calendar, amendment.at, amount, unit)
+    due_at = due_moment(city.calendar, amendment.at, amount, unit)
     amendment.case.update(limit_amount=amount, limit_unit=unit, started_at=amendment.at, due_at=due_at)
     amendment.case.update(left_seconds=None, overdue_supervised=False)
 
 
 @lru_cache(maxsize=512)
-def _due_at(calendar: Calendar, at: int, amount: float, unit: str) -> int:
+def due_moment(calendar: Calendar, at: int, amount: float, unit: str) -> int:
     """A batch of a thousand cases begins at one moment and has a few limits."""
     return to_ms(calendar.due(to_datetime(at), Limit(amount, unit)))
 

@@ -1,7 +1,7 @@
 """Opens cases from what a domain's handler decided about a batch of events: filed and dispatched in one step, merged
 into an open case about the same thing, or put into triage for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -13,6 +13,8 @@ from citybrain.casework.numbers import next_numbers
 from citybrain.casework.writing import write
 from citybrain.city import City
 from citybrain.routing.decision import Decision
+from citybrain.routing.record import Stamp, shorten
+from citybrain.routing.report import Filed
 from citybrain.store.claims import complete
 from citybrain.store.ids import new_id
 from citybrain.store.tables import cases, events
@@ -21,9 +23,16 @@ RULES = "rules"  # the actor of what no person decided
 LEVELS = ("county", "town", "village", "cell")
 
 
-def open_cases(tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Decision], city: City, now: int) -> int:
+def open_cases(
+    tx: Connection,
+    rows: Sequence[Row[Any]],
+    decisions: Sequence[Decision],
+    basis: Mapping[str, str],
+    city: City,
+    now: int,
+) -> int:
     """One transaction: completes the claims on the events (raises ClaimLost) and writes every consequence. Returns
-    how many deliveries are due at once."""
+    how many deliveries are due at once. `basis` says what the decisions rest on, `now` when they were made."""
     merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
     numbers = iter(next_numbers(tx, rows[0].domain, len(rows), city.zone, now))
     amendments: list[Amendment] = []
@@ -35,13 +44,16 @@ def open_cases(tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Dec
         amendment = merging.get(key) if key else None
         if amendment is None:
             amendment = _opened(row, decision, next(numbers), city, now)
+            stamp = Stamp(now, basis, due_at=amendment.case["due_at"])
             if key:
                 merging[key] = amendment
         else:
             _merge(amendment, row, decision)
             joined.setdefault(id(amendment), []).append(row.id)
+            stamp = Stamp(now, basis, joined=amendment.case["id"])
         amendments.append(amendment)
-        done.append(_completed(row, decision, amendment.case["id"], now))
+        short = shorten(decision.explanation, Filed.of_record(row, city.zone))
+        done.append(_completed(row, decision, amendment.case["id"], short | stamp.as_dict(), now))
     complete(tx, events, done)
     touched = list({id(amendment): amendment for amendment in amendments}.values())
     for amendment in touched:
@@ -72,7 +84,6 @@ def _opened(row: Row[Any], decision: Decision, number: str, city: City, now: int
         "lead": None if decision.triage else decision.lead,
         **{level: getattr(row, level) for level in LEVELS},
         "place": row.place,
-        "explanation": decision.explanation,
         "triage_reason": decision.triage,
         "merge_key": None if decision.triage else decision.merge_key,
         "event_count": 1,
@@ -134,12 +145,12 @@ def _open_by_merge_key(tx: Connection, decisions: Sequence[Decision], domain: st
     return {each.case["merge_key"]: each for each in load_all(tx, live, RULES, now)} if live else {}
 
 
-def _completed(row: Row[Any], decision: Decision, case_id: str, now: int) -> dict[str, Any]:
+def _completed(row: Row[Any], decision: Decision, case_id: str, short: dict[str, Any], now: int) -> dict[str, Any]:
     return {
         "id": row.id,
         "fence": row.fence,
         "state": "triage" if decision.triage else "cased",
         "case_id": case_id,
-        "explanation": decision.explanation,
+        "explanation": short,
         "due_at": now,
     }

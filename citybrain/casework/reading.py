@@ -12,6 +12,7 @@ from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.attempts import with_attempts
 from citybrain.installation import Installation
+from citybrain.intake.reading import whole_explanation
 from citybrain.keys import WITHOUT, Key, cases_visible, in_divisions, located, within, work_orders_visible
 from citybrain.listing import SortKey, contains, page
 from citybrain.problem import invalid, not_found
@@ -102,13 +103,21 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, A
     ).all()
     entries = tx.execute(select(ledger).where(ledger.c.chain == row.id).order_by(ledger.c.seq)).all()
     return short(row, city, now) | {
-        "explanation": row.explanation,
+        "explanation": _explanation(tx, entries[0], here) if entries else None,
         "actions": legal_actions(row.status),
         "events": [_event(event, city) for event in of_case],
         "work_orders": [order_dict(order, row, city, now) for order in orders],
         "deliveries": with_attempts(tx, sent, city),
-        "timeline": [_entry(entry, city) for entry in entries],
+        "timeline": [entry_dict(entry, city) for entry in entries],
     }
+
+
+def _explanation(tx: Connection, opening: Row[Any], here: Installation) -> dict[str, Any] | None:
+    """Of the event that opened the case; of several that were split off into one, the first."""
+    data = orjson.loads(opening.data)
+    opened_by = data.get("event") or min(data.get("events", [""]))
+    event = tx.execute(select(events).where(events.c.id == opened_by)).first()
+    return whole_explanation(event, here) if event else None
 
 
 def order_dict(order: Row[Any], case_row: Row[Any], city: City, now: int) -> dict[str, Any]:
@@ -199,7 +208,7 @@ def _event(row: Any, city: City) -> dict[str, Any]:
     }
 
 
-def _entry(row: Row[Any], city: City) -> dict[str, Any]:
+def entry_dict(row: Row[Any], city: City) -> dict[str, Any]:
     return {
         "seq": row.seq,
         "at": rfc3339(row.at, city.zone),

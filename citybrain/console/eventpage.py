@@ -1,11 +1,13 @@
-"""Events as they came in, for what has no case yet: the waiting, the quarantined with their trace and a way back."""
+"""Events as they came in: the waiting, the quarantined with their trace and a way back; of each what was decided and
+whether it would be decided the same now."""
 
 from typing import Annotated
 
 from fastapi import Query, Request, Response
 
 from citybrain.access import Here
-from citybrain.console import story
+from citybrain.casework.explaining import explain_event
+from citybrain.console import story, verdict
 from citybrain.console.choices import domains_of, queue_places
 from citybrain.console.door import Posted, Visitor, page_routes, see
 from citybrain.console.rendering import render
@@ -40,9 +42,16 @@ def event_list(
 @routes.get("/events/{event_id}")
 def event_page(request: Request, event_id: str, key: Visitor, here: Here) -> Response:
     event = show_event(event_id, key, here)
-    why = story.reasons(event["explanation"], event["domain"], here)
-    may_replay = event["state"] == "quarantined" and key.may(May.ACT)
-    return render(request, "event.html", event=event, why=why, may_replay=may_replay)
+    told = explain_event(event_id, key, here)
+    return render(
+        request,
+        "event.html",
+        event=event,
+        why=story.reasons(told["explanation"], event["domain"], here),
+        again=verdict.of(told, event["domain"], here),
+        since=story.timeline(told["afterwards"] or [], event["domain"], here),
+        may_replay=event["state"] == "quarantined" and key.may(May.ACT),
+    )
 
 
 @routes.post("/events/{event_id}/replay")

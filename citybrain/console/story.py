@@ -30,15 +30,17 @@ def reasons(explanation: Mapping[str, Any] | None, domain: str, here: Installati
         return []
     parts = [
         Reason("待分拨的原因", [each.get("zh") or each["reason"] for each in explanation.get("triage") or []]),
-        Reason("类型", _type(explanation.get("type") or {}, domain, here)),
+        Reason("类型", found_type(explanation.get("type") or {}, domain, here)),
+        Reason("试过而不成立的规则", unfired(explanation.get("type") or {}, domain, here)[:MATCHES]),
         Reason("等级与时限", _terms(explanation, here, domain)),
         Reason("责任部门", _department(explanation.get("department"), here)),
         Reason("归并", _merge(explanation.get("merge"))),
+        Reason("决定的依据", _basis(explanation)),
     ]
     return [part for part in parts if part.lines]
 
 
-def _type(found: Mapping[str, Any], domain: str, here: Installation) -> list[str]:
+def found_type(found: Mapping[str, Any], domain: str, here: Installation) -> list[str]:
     winner, by = found.get("winner"), found.get("by")
     matched = found.get("matched") or []
     how = {"posted": "上报时已注明", "rule": f"由规则 {found.get('rule')} 判定", "terms": "由关键词判定"}.get(by or "")
@@ -63,10 +65,31 @@ def _match(each: Mapping[str, Any], domain: str, here: Installation) -> str:
     return text + (f"，未采用：{word(words.LOST_BECAUSE, each['lost'])}" if each.get("lost") else "，采用")
 
 
+def unfired(found: Mapping[str, Any], domain: str, here: Installation) -> list[str]:
+    return [_unfired(code, why, domain, here) for code, why in (found.get("unfired") or {}).items()]
+
+
+def _unfired(code: str, why: str, domain: str, here: Installation) -> str:
+    """A rule that was tried and did not hold; its tests stand in the domain's pack."""
+    kind, _, rest = why.partition(":")
+    if kind == "without":
+        return f"规则 {code} 不成立：出现排除词「{rest}」"
+    if kind == "terms":
+        return f"规则 {code} 不成立：没有出现它的关键词"
+    rules = here.domains[domain].catalogue.rules if domain in here.domains else []
+    tests = next((rule.row.when for rule in rules if rule.row.code == code), [])
+    shown = f"（{_test(tests[int(rest) - 1].model_dump(exclude_none=True))}）" if int(rest) <= len(tests) else ""
+    return f"规则 {code} 不成立：第 {rest} 项条件不满足{shown}"
+
+
 def _test(test: Mapping[str, Any]) -> str:
     parts = (test.get("attribute"), test.get("op"), test.get("value", test.get("other_attribute")))
-    text = " ".join(str(part) for part in parts if part is not None)
-    return f"{text}，实为 {test['was']}" if test.get("was") is not None else text
+    text = " ".join(_listed(part) for part in parts if part is not None)
+    return f"{text}，实为 {_listed(test['was'])}" if test.get("was") is not None else text
+
+
+def _listed(value: Any) -> str:
+    return "、".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _terms(explanation: Mapping[str, Any], here: Installation, domain: str) -> list[str]:
@@ -74,18 +97,22 @@ def _terms(explanation: Mapping[str, Any], here: Installation, domain: str) -> l
     if grade := explanation.get("grade"):
         value = grade["value"]
         name = f"{words.GRADE.get(value, value)} 级（{words.GRADE_NAME.get(value, '')}）"
-        lines.append(f"{name}：{_origin(grade.get('from'), here, domain)}")
+        lines.append(f"{name}：{origin(grade.get('from'), here, domain)}")
     if limit := explanation.get("limit"):
-        lines.append(f"处置时限 {limit_text(limit)}：{_origin(limit.get('from'), here, domain)}")
+        lines.append(f"处置时限 {limit_text(limit)}：{origin(limit.get('from'), here, domain)}")
     if conditions := explanation.get("conditions"):
         lines.append("符合条件：" + "、".join(each["name"] for each in conditions))
     return lines
 
 
-def _origin(origin: str | None, here: Installation, domain: str) -> str:
-    kind, _, code = (origin or "").partition(":")
-    if kind == "type":
-        return f"按类型「{type_name(here, domain, code)}」"
+def origin(source: str | None, here: Installation, domain: str) -> str:
+    kind, _, code = (source or "").partition(":")
+    if source == "type":
+        return "按类型"
+    if kind in ("type", "guess"):
+        return f"按{'可能的' if kind == 'guess' else ''}类型「{type_name(here, domain, code)}」"
+    if kind == "alarm":
+        return f"按警示词 {code}"
     return {"rule": f"按规则 {code}", "condition": f"按条件 {code}", "posted": "按上报"}.get(kind, "默认最低等级")
 
 
@@ -112,6 +139,12 @@ def _department(found: Mapping[str, Any] | None, here: Installation) -> list[str
 
 def _merge(found: Mapping[str, Any] | None) -> list[str]:
     return [f"同一事物 {found['within_minutes']} 分钟内再次上报时并入本案件"] if found else []
+
+
+def _basis(explanation: Mapping[str, Any]) -> list[str]:
+    basis = explanation.get("basis") or {}
+    lines = [f"{name}：{basis[code]}" for code, name in words.BASIS.items() if code in basis]
+    return [f"决定时间：{moment(explanation['decided_at'])}", *lines] if explanation.get("decided_at") else lines
 
 
 def department_name(here: Installation, code: str | None) -> str:

@@ -112,6 +112,37 @@ DONE = {
 FEEDBACK = {"accepted": "受理", "returned": "退回", "progress": "进展", "completed": "处置完毕"}
 TRIAGE_REASON = {code: words.zh for code, words in TRIAGE.items()} | {"split": "由其他案件拆分而来"}
 LOST_BECAUSE = {code: words.zh for code, words in LOST.items()}
+# What a decision rests on, and its parts; `unknown` is the cause when nothing of it has changed.
+BASIS = {
+    "rules": "领域规则",
+    "departments": "部门登记",
+    "calendar": "工作日历",
+    "placing": "定位设置",
+    "edition": "边界版本",
+    "software": "软件",
+    "unknown": "依据均未改变，请核对记录是否被改动",
+}
+PART = {
+    "type": "类型",
+    "reasons": "判定过程",
+    "guesses": "可能的类型",
+    "grade": "等级",
+    "conditions": "适用条件",
+    "limit": "处置时限",
+    "duty": "所需职责",
+    "department": "主办部门",
+    "assist": "协办部门",
+    "merge": "归并",
+    "triage": "待分拨的原因",
+    "due_at": "到期时间",
+    "place": "位置",
+    "place_in_use": "按现行边界的位置",
+}
+OBSTACLE = {
+    "no_basis": "当时没有记录决定的时间和依据，无法重算。",
+    "no_domain": "该领域已停用，无法重算。",
+    "handler_failed": "领域处理器重算时出错，详见日志。",
+}
 TRIAGE_SHORT = {
     "outside": "市域之外",
     "no_place": "无位置",

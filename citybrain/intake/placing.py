@@ -76,6 +76,18 @@ def locate(spots: Sequence[Spot], locator: Locator) -> list[Place]:
     return [place for place in places if place is not None]
 
 
+def locate_again(locations: Sequence[dict[str, Any]], city: City, locator: Locator) -> list[Place]:
+    """The places of recorded locations, in whichever edition the locator has. They were checked when they came."""
+    spots = []
+    for raw in locations:
+        location, datum, place = Location.model_validate(raw), raw["datum"], None
+        if location.geometry is not None:
+            place = locator.locate_geometry(geometry_to_wgs84(parse_geometry(location.geometry), datum))
+        has_point = location.lng is not None and not _is_placeholder(location, city)
+        spots.append(Spot(location, datum, has_point, place))
+    return locate(spots, locator)
+
+
 def place_of(raw: dict[str, Any], installation: Installation) -> dict[str, Any]:
     """The place of a location that an operator gives by hand."""
     try:

@@ -9,10 +9,13 @@ from sqlalchemy import Row, select, update
 from citybrain.access import Asker, Here
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
+from citybrain.installation import Installation
 from citybrain.keys import May, Role, events_visible, in_divisions, mask
 from citybrain.listing import Cursor, Limit, Word, contains, page
 from citybrain.problem import Problem, not_found
 from citybrain.queue import queue_name
+from citybrain.routing.record import Stamp, lengthen
+from citybrain.routing.report import Filed
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.tables import events, reporters
 
@@ -70,8 +73,24 @@ def show_event(event_id: str, key: Asker, here: Here) -> dict[str, Any]:
         "location": row.location,
         "attributes": row.attributes,
         "reporter": reporter,
-        "explanation": row.explanation,
+        "explanation": whole_explanation(row, here),
         "trace": row.trace if key.role in (Role.ADMIN, Role.OPERATOR, Role.AUDITOR) else None,
+    }
+
+
+def whole_explanation(row: Row[Any], here: Installation) -> dict[str, Any] | None:
+    """Of the decision about a row of `events`, with when it was made and on what basis; None before there is one."""
+    if row.explanation is None:
+        return None
+    known = here.domains.get(row.domain)
+    event = Filed.of_record(row, here.city.zone)
+    whole = lengthen(row.explanation, event, known.catalogue if known else None)
+    stamp = Stamp.of(row.explanation)
+    return whole | {
+        "decided_at": rfc3339(stamp.at, here.city.zone),
+        "basis": {**stamp.basis, "edition": row.place["edition"]},
+        "due_at": rfc3339(stamp.due_at, here.city.zone),
+        "joined": stamp.joined,
     }
 
 

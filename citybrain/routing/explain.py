@@ -10,7 +10,7 @@ from citybrain.routing.condition import holds, shown
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOST, Decision
 from citybrain.routing.report import Filed
-from citybrain.routing.rules import read, rule_holds
+from citybrain.routing.rules import read, why_not
 
 SHOWN = 200  # rules listed; terms are listed only where they occur, there are thousands
 
@@ -28,7 +28,7 @@ def explain(event: Filed, context: Context, decide: Decide) -> dict[str, Any]:
         entry = {"rule": rule.row.code, "type": rule.row.type, "priority": rule.row.priority, "when": tests}
         if rule.terms:
             entry["terms_found"] = sorted(rule.terms.intersection(reading.terms))
-        tried.append(entry | {"holds": rule_holds(rule, attributes, reading)})
+        tried.append(entry | {"holds": why_not(rule, attributes, reading) is None})
     matched = [
         entry | {"why": LOST[entry["lost"]]._asdict()} if "lost" in entry else entry
         for entry in decision.explanation["type"]["matched"]

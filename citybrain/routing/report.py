@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row
+
+from citybrain.clock import to_datetime
+from geo.divisions import LEVELS
+
+LOCATED = LEVELS[1:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +30,20 @@ class Filed:
     codes: Mapping[str, str | None] = field(default_factory=dict)
     method: str = "none"
     source: str = ""
+
+    @classmethod
+    def of_record(cls, row: Row[Any], zone: ZoneInfo) -> Self:
+        """What a row of `events` says, in the city's time."""
+        return cls(
+            id=row.id,
+            domain=row.domain,
+            occurred_at=to_datetime(row.occurred_at).astimezone(zone),
+            type=row.type,
+            grade=row.grade,
+            title=row.title,
+            description=row.description,
+            attributes=row.attributes,
+            codes={level: getattr(row, level) for level in LOCATED},
+            method=row.place["method"],
+            source=row.source,
+        )

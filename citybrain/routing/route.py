@@ -11,6 +11,7 @@ from citybrain.routing.catalogue import Catalogue, Condition, EventType
 from citybrain.routing.condition import all_hold
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision
+from citybrain.routing.record import decided_by
 from citybrain.routing.report import Filed
 from citybrain.routing.responsibility import Assignment
 from citybrain.routing.rules import Finding, Reading, find_type, read
@@ -63,7 +64,7 @@ def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding, 
         feared = {f"guess:{code}": int(catalogue.types[code].row.grade) for code in finding.guesses}
         feared |= {code: grade for code, grade, terms in catalogue.alarms if _one_occurs(terms, reading.text)}
         grade = _grade(posted, feared)
-        return Terms(grade["value"], None, (), {"grade": grade})
+        return Terms(grade["value"], None, (), {"grade": grade, "limit": None, "conditions": []})
     raised = {f"type:{kind.code}": int(kind.row.grade)}
     if finding.rule and finding.rule.row.grade:
         raised[f"rule:{finding.rule.row.code}"] = finding.rule.row.grade
@@ -149,18 +150,20 @@ def _explanation(
     minutes: int | None,
     context: Context,
 ) -> dict[str, Any]:
+    kind = {
+        "by": finding.by,
+        "winner": finding.type.code if finding.type else None,
+        "rule": finding.rule.row.code if finding.rule else None,
+        "posted": event.type,
+        "guesses": finding.guesses,
+        "matched": finding.matched,
+        "unfired": finding.unfired,
+    }
     explanation: dict[str, Any] = {
-        "winner": _winner(finding),
+        "winner": decided_by(kind),
         "domain": context.catalogue.domain,
         "version": context.catalogue.manifest.domain.version,
-        "type": {
-            "by": finding.by,
-            "winner": finding.type.code if finding.type else None,
-            "rule": finding.rule.row.code if finding.rule else None,
-            "posted": event.type,
-            "guesses": finding.guesses,
-            "matched": finding.matched,
-        },
+        "type": kind,
         **terms.explanation,
         "department": assignment.explanation if assignment else None,
         "merge": {"key": key, "within_minutes": minutes} if key else None,
@@ -172,12 +175,3 @@ def _explanation(
         known = event.type in context.catalogue.types
         explanation["type"]["posted_lost"] = "overridden" if known else "unknown"
     return explanation
-
-
-def _winner(finding: Finding) -> str | None:
-    """What decided the type, in a word for the ledger: `posted`, `rule:…` or `terms:…`."""
-    if finding.by == "rule" and finding.rule:
-        return f"rule:{finding.rule.row.code}"
-    if finding.by == "terms":
-        return "terms:" + ",".join(finding.matched[0]["terms"])
-    return finding.by if finding.type else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from citybrain.routing.catalogue import Catalogue, EventType, Rule, pairs
-from citybrain.routing.condition import all_hold, shown
+from citybrain.routing.condition import holds, shown
 from citybrain.routing.report import Filed
 from citybrain.routing.wording import normalise, stands_alone
 
@@ -31,7 +31,8 @@ class Reading(NamedTuple):
 
 @dataclass(slots=True)
 class Finding:
-    """`by` is posted, rule, terms or none; `matched` explains everything that matched, winner first."""
+    """`by` is posted, rule, terms or none; `matched` explains everything that matched, winner first; `unfired` has the
+    rules that were tried and did not hold, each with `why_not`."""
 
     by: str = "none"
     type: EventType | None = None
@@ -39,6 +40,7 @@ class Finding:
     triage: str | None = None
     guesses: list[str] = field(default_factory=list)
     matched: list[dict[str, Any]] = field(default_factory=list)
+    unfired: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -95,7 +97,14 @@ def _near(start: int, end: int, other_start: int, other_end: int) -> bool:
 
 
 def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, catalogue: Catalogue) -> Finding:
-    rules = matching_rules(attributes, reading, catalogue)
+    rules: list[Rule] = []
+    unfired: dict[str, str] = {}
+    for rule in tried_rules(attributes, reading, catalogue):
+        reason = why_not(rule, attributes, reading)
+        if reason is None:
+            rules.append(rule)
+        else:
+            unfired[rule.row.code] = reason
     posted = catalogue.types.get(event.type) if event.type else None
     overriding = next((rule for rule in rules if rule.row.overrides), None)
     finding = Finding()
@@ -103,6 +112,7 @@ def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, cat
         finding = Finding("posted", posted)
     elif winner := overriding or (rules[0] if rules else None):
         finding = Finding("rule", catalogue.types[winner.row.type], winner)
+    finding.unfired = unfired
     _explain_rules(finding, rules, attributes, reading)
     if reading.terms:
         _by_terms(finding, reading, catalogue)
@@ -111,8 +121,9 @@ def find_type(event: Filed, attributes: Mapping[str, Any], reading: Reading, cat
     return finding
 
 
-def matching_rules(attributes: Mapping[str, Any], reading: Reading, catalogue: Catalogue) -> list[Rule]:
-    """The rules that hold, first the one with the lowest priority, then in the order of the file."""
+def tried_rules(attributes: Mapping[str, Any], reading: Reading, catalogue: Catalogue) -> list[Rule]:
+    """The rules for which something occurs that they ask for, first the one with the lowest priority, then in the
+    order of the file. All others cannot hold."""
     tried: dict[int, Rule] = {rule.position: rule for rule in catalogue.rules_always}
     for name in attributes:
         for rule in catalogue.rules_of_attribute.get(name, ()):
@@ -120,15 +131,21 @@ def matching_rules(attributes: Mapping[str, Any], reading: Reading, catalogue: C
     for term in reading.terms:
         for rule in catalogue.rules_of_term.get(term, ()):
             tried[rule.position] = rule
-    return [tried[position] for position in sorted(tried) if rule_holds(tried[position], attributes, reading)]
+    return [tried[position] for position in sorted(tried)]
 
 
-def rule_holds(rule: Rule, attributes: Mapping[str, Any], reading: Reading) -> bool:
+def why_not(rule: Rule, attributes: Mapping[str, Any], reading: Reading) -> str | None:
+    """None if the rule holds; else `terms`: none of its terms occurs, `without:WORD`: this word excludes it, or
+    `when:N`: its N-th test does not hold."""
     if rule.terms and rule.terms.isdisjoint(reading.terms):
-        return False
-    if any(term in reading.text for term in rule.without):
-        return False
-    return all_hold(rule.row.when, attributes)
+        return "terms"
+    for word in rule.without:
+        if word in reading.text:
+            return f"without:{word}"
+    for number, test in enumerate(rule.row.when, start=1):
+        if not holds(test, attributes):
+            return f"when:{number}"
+    return None
 
 
 def _explain_rules(finding: Finding, rules: list[Rule], attributes: Mapping[str, Any], reading: Reading) -> None:

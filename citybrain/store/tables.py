@@ -74,7 +74,7 @@ events = Table(
     Column("place", Json, nullable=False),
     Column("location", Json, nullable=False),  # as posted
     Column("attributes", Json, nullable=False),
-    Column("explanation", Json),
+    Column("explanation", Json),  # of the decision, as `routing.record` shortens it
     Column("trace", Text),  # why it was quarantined
     *_claim(),
     UniqueConstraint("source", "source_event_id"),
@@ -107,7 +107,6 @@ cases = Table(
     Column("lead", Text),  # the department that leads 主办
     *_where(),
     Column("place", Json, nullable=False),
-    Column("explanation", Json),
     Column("triage_reason", Text),
     Column("merge_key", Text),  # emptied when the case ends, so that at most one open case has it
     Column("merged_into", Text),

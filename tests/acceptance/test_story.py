@@ -1,5 +1,6 @@
 """An event of each domain, from report to closure, over real HTTP with a real receiver."""
 
+import json
 import time
 from typing import Any
 
@@ -67,6 +68,9 @@ def test_event_is_walked_from_report_to_closure(
     seen = service.get(f"/api/v1/events/{accepted.body['id']}", source)
     assert (seen["state"], seen["case_id"]) == ("cased", case_id)
     assert seen["explanation"]["winner"]
+    told = service.get(f"/api/v1/events/{accepted.body['id']}/explanation", operator)
+    assert told["explanation"] == seen["explanation"]
+    assert (told["same"], told["changed"], told["afterwards"]) == (True, [], [])
 
     # Every department asked, lead and assisting, accepts and completes.
     case = service.get(f"/api/v1/cases/{case_id}", operator)
@@ -95,3 +99,26 @@ def test_store_keeps_its_promises_after_the_stories(service: Service) -> None:
     time.sleep(1)
     done = service.command("check", "--store")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_recorded_decision_is_explained_on_the_command_line_as_by_the_api(service: Service) -> None:
+    event = {
+        "source_event_id": "explained",
+        "domain": "fire",
+        "occurred_at": "2026-11-20T08:00:00+08:00",
+        "location": {"lng": 116.1222, "lat": 24.2886},
+        "title": "居民楼五楼着火，浓烟很大",
+    }
+    event_id = service.post("/api/v1/events", event)["id"]
+    service.until(f"/api/v1/events/{event_id}", lambda each: each["case_id"])
+
+    done = service.command("explain", "--event", event_id)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == service.get(f"/api/v1/events/{event_id}/explanation")
+    dry = json.loads(service.command("explain", "-", text=json.dumps(event)).stdout)
+    assert dry["decision"]["lead"] == json.loads(done.stdout)["explanation"]["department"]["lead"]
+    unknown = service.command("explain", "--event", "none")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    for argv in ([], ["--event", event_id, "-"]):
+        assert service.command("explain", *argv, text="{}").returncode == 2

@@ -215,6 +215,26 @@ def test_operator_finds_the_case_and_reads_why_it_went_there(visits: Any, servic
     expect(page.locator(".due").first).to_contain_text("剩")
 
 
+def test_event_page_says_whether_the_decision_would_be_the_same_and_what_people_changed(
+    visits: Any, service: Any, keys: dict[str, str]
+) -> None:
+    event_id = post(service, "江南路雨水井盖缺失了一块")
+    case_id = case_of(service, event_id)
+    page = visits().signed_in(keys["operator"])
+    page.goto(f"{service.url}/events/{event_id}")
+    expect(page.locator("#again")).to_contain_text("结果相同")
+    expect(page.locator("#again")).to_contain_text("规则、部门、日历和边界与当时相同")
+    expect(page.locator("main")).to_contain_text("决定的依据")
+    expect(page.locator("#since")).to_have_count(0)
+    version = service.get(f"/api/v1/cases/{case_id}")["version"]
+    moved = {"version": version, "department": "441402-cg", "reason": "由城管接手"}
+    service.post(f"/api/v1/cases/{case_id}/reassign", moved)
+    page.reload()
+    expect(page.locator("#again")).to_contain_text("结果相同")
+    expect(page.locator("#since")).to_contain_text("改派")
+    fits(page)
+
+
 def test_operator_dispatches_what_no_rule_decided(visits: Any, service: Any, keys: dict[str, str]) -> None:
     case_id = undecided(service, "暂无名目之事乙")
     page = visits().signed_in(keys["operator"])

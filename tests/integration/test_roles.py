@@ -91,6 +91,7 @@ ACTIONS: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", "/events/batch", [], dict.fromkeys(("source", "worker", "admin"), 200)),
     ("GET", "/events", None, dict.fromkeys(READERS | {"source", "worker"}, 200)),
     ("GET", "/events/{event}", None, dict.fromkeys(READERS, 200) | {"source": 404, "worker": 404}),
+    ("GET", "/events/{event}/explanation", None, dict.fromkeys(READERS, 200) | {"source": 404, "worker": 404}),
     ("POST", "/events/{event}/replay", None, {"operator": 409, "admin": 409}),
     ("GET", "/queues", None, dict.fromkeys(READERS, 200)),
     ("GET", "/cases", None, dict.fromkeys(CASE_READERS, 200)),
@@ -184,6 +185,7 @@ def test_operator_sees_and_touches_its_scope_alone(
         delivery = case["deliveries"][0]["id"]
         answers = {
             "event": service.call("GET", f"/api/v1/events/{town.events[which]}", None, key),
+            "explanation": service.call("GET", f"/api/v1/events/{town.events[which]}/explanation", None, key),
             "event again": service.call("POST", f"/api/v1/events/{town.events[which]}/replay", None, key),
             "case": service.call("GET", f"/api/v1/cases/{case['id']}", None, key),
             "case by number": service.call("GET", f"/api/v1/cases/{case['number']}", None, key),

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from geo.divisions import read_divisions
-from geo.edition import load_edition
+from geo.edition import load_edition, stored_edition
 from geo.mistake import Mistakes
 
 PACK = Path(__file__).parents[2] / "citybrain/cities/meizhou"
@@ -82,6 +82,25 @@ def test_the_cache_gives_back_what_was_compiled(pack):
             assert getattr(layer, field).tolist() == getattr(again, field).tolist()
         assert shapely.equals_exact(layer.polygons, again.polygons, 0).all()
         assert shapely.equals_exact(layer.projected, again.projected, 0).all()
+
+
+def test_an_edition_can_be_opened_by_its_id_after_the_pack_has_another(pack):
+    first = load(pack)
+    (pack / "divisions.csv").write_text(ROWS.replace("Docks", "Quays"), encoding="utf-8")
+    second = load(pack)
+    assert first.id != second.id
+    for edition, name in ((first, "Docks"), (second, "Quays")):
+        again, divisions = stored_edition(pack / "cache", edition.id)
+        assert (again.id, again.date, again.crs, again.nested) == (edition.id, "2026-01-01", "EPSG:4548", True)
+        assert again.layers["town"].codes.tolist() == ["T1", "T2"]
+        assert divisions.get("T1").name == name
+        assert divisions.path("T1") == {"city": "C", "county": "W1", "town": "T1"}
+
+
+@pytest.mark.parametrize("id_", ["2026-01-01-00000000", "2026-01-01-*", "..", "", "2026-01-01-../../etc"])
+def test_an_edition_that_is_not_there_is_none(pack, id_):
+    load(pack)
+    assert stored_edition(pack / "cache", id_) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
