@@ -17,11 +17,14 @@ test: $(VENV)/.dev ## install and run the whole test suite
 second-city: $(VENV)/.dev ## another city's pack with 10,000 of its real requests, and how well places agree
 	$(BIN)/python -m pytest -s tests/acceptance/test_second_city.py
 
-check: $(VENV)/.dev ## lint, types, import directions, packs
+check: $(VENV)/.dev ## lint, types, import directions, image and manifests, packs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 	$(BIN)/citybrain check
 
 phrases: $(VENV)/.dev ## how well the rules find the type of what people write

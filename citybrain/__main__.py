@@ -43,17 +43,24 @@ def main() -> None:
 @click.option("--demo", is_flag=True, default=None, help="Feed a small realistic stream and receive its webhooks.")
 def up(**flags: Any) -> None:
     """Start broker, API, console, workers and patrol on this machine. Ctrl-C stops all."""
-    from citybrain.broker import BrokerError
     from citybrain.commands.prepare import prepare
-    from citybrain.commands.supervisor import AlreadyRunning, Supervisor
+    from citybrain.commands.supervisor import Supervisor
 
-    config = Config.load(**flags)
-    config = config.with_demonstration() if config.demo else config
-    try:
+    def start() -> None:
+        config = Config.load(**flags)
+        config = config.with_demonstration() if config.demo else config
         prepare(config)
         Supervisor(config, click.echo).run()
-    except (Mistakes, AlreadyRunning, BrokerError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+
+    _told(start)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the store to this version's tables and make the admin key valid. The other parts wait for it."""
+    from citybrain.commands.prepare import prepare_store
+
+    _told(lambda: prepare_store(Config.load()))
 
 
 @main.command()
@@ -64,8 +71,10 @@ def serve(**flags: Any) -> None:
     import uvicorn
 
     from citybrain.app import build
+    from citybrain.store.migrate import await_tables
 
     config = Config.load(**flags)
+    await_tables(config.database_url)
     here = _open(config)
     uvicorn.run(build(here), host=config.host, port=config.port, log_level="warning", access_log=False,
                 timeout_graceful_shutdown=3, server_header=False, date_header=True)  # fmt: skip
@@ -100,6 +109,7 @@ def check(city: Path | None, store: bool) -> None:
     from citybrain.commands import check as checks
 
     config = Config.load(city=city.resolve() if city else None)
+    config.make_data()
     lines, good = checks.check_store(config) if store else checks.check_packs(config)
     for line in lines:
         click.echo(line)
@@ -215,16 +225,14 @@ def domain_new(folder: Path, name: str | None, name_en: str | None, duty: str) -
 
 
 def _write(write: Any) -> None:
-    try:
-        click.echo("\n".join(write()))
-    except (Mistakes, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    _told(lambda: click.echo("\n".join(write())))
 
 
 def _open(config: Config) -> Any:
     from citybrain.broker import command
     from citybrain.installation import open_installation
 
+    config.make_data()
     return open_installation(config, command(config.data, config.redis_url).url)
 
 
@@ -232,27 +240,42 @@ def _part(name: str, queues: list[str]) -> None:
     """Workers are found by entry point: the service does not import them."""
     from importlib.metadata import entry_points
 
+    from citybrain.store.migrate import await_tables
+
+    await_tables(Config.load().database_url)
     (entry,) = entry_points(group="citybrain.parts", name=name)
     entry.load()(queues)
 
 
 def _run(do: Any) -> None:
-    from citybrain.commands.prepare import prepare
-    from citybrain.problem import Problem
-    from citybrain.store.database import StoreUnavailable
+    from citybrain.commands.prepare import prepare_store
 
-    config = Config.load()
-    try:
-        prepare(config, quiet=True)
+    def run() -> None:
+        config = Config.load()
+        prepare_store(config)
         do(_open(config))
-    except Problem as problem:
-        raise click.ClickException("; ".join([problem.detail, *(each.remedy for each in problem.errors)])) from None
-    except (Mistakes, StoreUnavailable) as error:
-        raise click.ClickException(str(error)) from None
+
+    _told(run)
 
 
 def _answer(ask: Any) -> None:
-    _run(lambda here: click.echo(json.dumps(ask(here), ensure_ascii=False, indent=2)))
+    """Without a look at the store: wherever a pack is, a dry run works."""
+    _told(lambda: click.echo(json.dumps(ask(_open(Config.load())), ensure_ascii=False, indent=2)))
+
+
+def _told(do: Any) -> None:
+    """What went wrong as one line, without a trace."""
+    from citybrain.broker import BrokerError
+    from citybrain.commands.supervisor import AlreadyRunning
+    from citybrain.problem import Problem
+    from citybrain.store.database import StoreUnavailable
+
+    try:
+        do()
+    except Problem as problem:
+        raise click.ClickException("; ".join([problem.detail, *(each.remedy for each in problem.errors)])) from None
+    except (Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, OSError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -47,6 +47,10 @@ class Config:
         """Where departments reach this installation; behind a proxy, set CITYBRAIN_PUBLIC_URL."""
         return os.environ.get("CITYBRAIN_PUBLIC_URL", f"http://{self.host}:{self.port}").rstrip("/")
 
+    def make_data(self) -> None:
+        """For this user's eyes only: reports name people."""
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+
     def with_demonstration(self) -> Self:
         """Gives the demonstration's receiver a free port and lets webhooks reach it."""
         with socket.socket() as free:

@@ -176,9 +176,23 @@ def ensure_admin(tx: Connection, plain: str, now: int) -> None:
     same = (keys.c.role == Role.ADMIN) & (keys.c.prefix == _prefix(plain)) & keys.c.revoked_at.is_(None)
     if tx.execute(select(keys.c.name).where(same)).first():
         return
+    if is_known(tx, plain):
+        raise Problem(409, "CITYBRAIN_ADMIN_KEY is a key that was revoked, or somebody else's: give a new one")
     tx.execute(update(keys).where(keys.c.name.like("admin%"), keys.c.role == Role.ADMIN).values(revoked_at=now))
     number = len(tx.execute(select(keys.c.name).where(keys.c.role == Role.ADMIN)).all())
     create_key(tx, "admin" if not number else f"admin-{number + 1}", Role.ADMIN, now, "installation", plain=plain)
+
+
+def has_admin(tx: Connection, now: int) -> bool:
+    """Whether anybody can administer this installation."""
+    lasting = keys.c.expires_at.is_(None) | (keys.c.expires_at > now)
+    valid = (keys.c.role == Role.ADMIN) & keys.c.revoked_at.is_(None) & lasting
+    return tx.execute(select(keys.c.name).where(valid).limit(1)).first() is not None
+
+
+def is_known(tx: Connection, plain: str) -> bool:
+    """Whether this key was ever given out, valid or not."""
+    return tx.execute(select(keys.c.name).where(keys.c.prefix == _prefix(plain))).first() is not None
 
 
 def revoke_key(tx: Connection, name: str, now: int, actor: str) -> None:

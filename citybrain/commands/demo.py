@@ -43,7 +43,7 @@ async def _demonstrate(config: Config) -> None:
         await service.wait()
         receiver = Receiver(service, known["system"])
         await receiver.listen(config.demo_port)
-        await receiver.register(f"http://127.0.0.1:{config.demo_port}/", admin_key(config.data), known)
+        await receiver.register(f"http://127.0.0.1:{config.demo_port}/", admin_key(config.data) or "", known)
         _keep(config.data, known)
         await Feeder(service, known["source"], _examples(config.city)).feed(stop)
         await receiver.close()

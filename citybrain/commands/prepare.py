@@ -1,38 +1,39 @@
-"""What has to be there before the parts start: data folder, the store's newest tables, the ground, the admin key."""
+"""What has to be there before the parts start: packs without mistakes, the ground, the store's newest tables, an admin.
+
+`citybrain up` does all of it; on several machines `citybrain migrate` does the store once, and the parts wait for it.
+"""
 
 import os
 import secrets
 from pathlib import Path
 
 import click
+from sqlalchemy import Connection
 
 from citybrain.city import City
 from citybrain.clock import now_ms
 from citybrain.commands.check import check_pack
 from citybrain.config import Config
 from citybrain.domain import check_domains
-from citybrain.keys import ensure_admin
+from citybrain.keys import ensure_admin, has_admin, is_known
 from citybrain.store.database import Store
 from citybrain.store.migrate import migrate
 from geo.mistake import Mistakes
 
+KEY_FILE = "admin.key"
 
-def prepare(config: Config, *, quiet: bool = False) -> None:
+
+def prepare(config: Config) -> None:
     """Raises `Mistakes` when a pack cannot be used. Repeating it changes nothing."""
-    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not quiet:
-        city, mistakes = check_pack(config.city)
-        mistakes += check_domains(pack=config.city)[1]
-        if mistakes or city is None:
-            raise Mistakes(mistakes)
-        ready_ground(config, city)
-    migrate(config.database_url)
-    store = Store(config.database_url)
-    with store.write() as tx:
-        ensure_admin(tx, admin_key(config.data), now_ms())
-    store.close()
-    if not quiet:
-        click.echo(f"admin key: {config.data / 'admin.key'}", err=True)
+    config.make_data()
+    city, mistakes = check_pack(config.city)
+    mistakes += check_domains(pack=config.city)[1]
+    if mistakes or city is None:
+        raise Mistakes(mistakes)
+    ready_ground(config, city)
+    prepare_store(config)
+    if (config.data / KEY_FILE).exists() and "CITYBRAIN_ADMIN_KEY" not in os.environ:
+        click.echo(f"admin key: {config.data / KEY_FILE}", err=True)
 
 
 def ready_ground(config: Config, city: City) -> None:
@@ -47,16 +48,40 @@ def ready_ground(config: Config, city: City) -> None:
     city.edition(config.data / "editions", progress)
 
 
-def admin_key(data: Path) -> str:
-    """CITYBRAIN_ADMIN_KEY, or the one in the data folder, made at the first start."""
-    if given := os.environ.get("CITYBRAIN_ADMIN_KEY"):
-        return given
-    path = data / "admin.key"
+def prepare_store(config: Config) -> None:
+    """The newest tables, and an admin. Any machine may do it, at any time: what is there already stays."""
+    config.make_data()
+    migrate(config.database_url)
+    store = Store(config.database_url)
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
+        with store.write() as tx:
+            _ready_admin(tx, config.data)
+    finally:
+        store.close()
+
+
+def admin_key(data: Path) -> str | None:
+    """CITYBRAIN_ADMIN_KEY, or the one in the data folder, if it was made there."""
+    path = data / KEY_FILE
+    return os.environ.get("CITYBRAIN_ADMIN_KEY") or (path.read_text().strip() if path.exists() else None)
+
+
+def _ready_admin(tx: Connection, data: Path) -> None:
+    """CITYBRAIN_ADMIN_KEY; without it, a key in the data folder, but only where the store has no admin at all: a
+    machine that joins others, and a file from before the key was changed, must not put the admin's key out."""
+    if given := os.environ.get("CITYBRAIN_ADMIN_KEY"):
+        ensure_admin(tx, given, now_ms())
+    elif not has_admin(tx, now_ms()):
+        ensure_admin(tx, _own_key(tx, data / KEY_FILE), now_ms())
+
+
+def _own_key(tx: Connection, path: Path) -> str:
+    if path.exists():
+        kept = path.read_text().strip()
+        if not is_known(tx, kept):
+            return kept
+        path.unlink()  # it was revoked
     plain = f"cb{secrets.token_hex(5)}.{secrets.token_urlsafe(32)}"
-    with os.fdopen(file, "w") as out:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.write(plain + "\n")
     return plain

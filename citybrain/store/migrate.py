@@ -1,39 +1,76 @@
-"""Brings the store's tables to the newest revision; a store that is newer than this program is left alone."""
+"""Brings the store's tables to the newest revision, or waits until somebody has; a store that is newer than this
+program is used as it is."""
 
+import logging
+import os
+import signal
+import time
+from functools import cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
-from citybrain.store.database import Store
+from citybrain.store.database import Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "migrations"
+TABLE = "alembic_version"
 
 
 def migrate(url: str) -> None:
     """Forward only, in one transaction. Does nothing when the tables are up to date."""
-    config = _config()
     store = Store(url)
     try:
-        with store.read() as tx:
-            present = MigrationContext.configure(tx).get_current_revision()
-        if present == ScriptDirectory.from_config(config).get_current_head():
-            return
-        with store.write() as tx:
-            _upgrade(config, tx)
+        if is_behind(store):
+            with store.write() as tx:
+                _upgrade(tx)
     finally:
         store.close()
 
 
-def _upgrade(config: Config, tx: Connection) -> None:
-    config.attributes["connection"] = tx
-    command.upgrade(config, "head")
+def is_behind(store: Store) -> bool:
+    """Whether the store lacks tables, or revisions of them, that this program needs."""
+    with store.read() as tx:
+        if not inspect(tx).has_table(TABLE):
+            return True
+        present = tx.execute(text(f"SELECT version_num FROM {TABLE}")).scalar()  # noqa: S608
+    return present is None or present < _newest()
 
 
-def _config() -> Config:
+def await_tables(url: str) -> None:
+    """Returns when the store answers and is not behind: another machine may still be migrating it."""
+    # The default action, also for process 1 of a container, which has none; the part sets its own when it begins.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+    store = Store(url)
+    told = ""
+    while reason := _not_ready(store):
+        if reason != told:
+            log.warning("waiting for the store: %s", reason)
+            told = reason
+        time.sleep(0.5)
+    store.close()
+
+
+def _not_ready(store: Store) -> str:
+    try:
+        return "its tables are older than this program; run `citybrain migrate`" if is_behind(store) else ""
+    except StoreUnavailable as error:
+        return str(error)
+
+
+@cache
+def _newest() -> str:
+    """Revisions are numbered, and a file's name begins with its number."""
+    return max(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+
+
+def _upgrade(tx: Connection) -> None:
+    """Sees what another process may have done since `is_behind` looked."""
+    from alembic import command  # a quarter of a second to import, and most starts need none of it
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
-    return config
+    config.attributes["connection"] = tx
+    command.upgrade(config, "head")

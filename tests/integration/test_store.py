@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
 from desk import Desk
 from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
@@ -20,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from citybrain.casework.numbers import next_numbers
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.ids import new_id
-from citybrain.store.migrate import migrate
+from citybrain.store.migrate import is_behind, migrate
 from citybrain.store.tables import cases, counters, events, metadata
 
 COUNTING = """
@@ -103,13 +102,23 @@ def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
     assert schema(Store(url))
 
 
-def test_a_store_that_is_newer_than_the_program_is_left_alone(store: Store) -> None:
+def test_a_store_that_is_newer_than_the_program_is_used_as_it_is(store: Store) -> None:
     with store.write() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     before = schema(store)
-    with pytest.raises(CommandError, match="9999"):
-        migrate(store.url)
+    assert not is_behind(store)
+    migrate(store.url)
     assert schema(store) == before
+
+
+def test_a_store_is_behind_until_it_has_the_newest_revision(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'behind.db'}")
+    assert is_behind(store)
+    migrate(store.url)
+    assert not is_behind(store)
+    with store.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert is_behind(store)
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
