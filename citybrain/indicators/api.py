@@ -91,9 +91,7 @@ def coverage_by_division(
     with here.store.read() as tx:
         found, _ = figures(tx, here, whole, [moment], include_demo)
     each_figure = found.by_division(0)
-    items = [
-        {"code": each.code, "name": each.name, **each_figure[whole.position[each.code]]} for each in rest[:limit]
-    ]
+    items = [{"code": each.code, "name": each.name, **each_figure[whole.position[each.code]]} for each in rest[:limit]]
     return {"items": items, "next": rest[limit - 1].code if len(rest) > limit else None}
 
 

@@ -15,8 +15,9 @@ from citybrain.clock import rfc3339
 from citybrain.indicators.activity import Observed, active_since_until
 from citybrain.indicators.days import begin_of, day_of
 from citybrain.indicators.declared import all_declarations, declared_spans
-from citybrain.indicators.evidence import Proofs, newest, read_proofs, record_begins
+from citybrain.indicators.evidence import VERIFIED_LEVEL, Evidence, read_evidence, record_begins
 from citybrain.indicators.missing import WORDS, read_record, why_not
+from citybrain.indicators.proofs import Proofs, newest, proofs_of
 from citybrain.indicators.scope import Scope
 from citybrain.indicators.spans import Ints, Spans, count, union
 from citybrain.industries import BasisRow, IndustryRow
@@ -82,11 +83,17 @@ def share(covered: int, total: int) -> dict[str, Any]:
 
 
 def figures(
-    tx: Connection, here: Observed, scope: Scope, moments: Sequence[int], include_demo: bool
+    tx: Connection,
+    here: Observed,
+    scope: Scope,
+    moments: Sequence[int],
+    include_demo: bool,
+    evidence: Evidence | None = None,
 ) -> tuple[Figures, Proofs]:
-    """Also the proofs that they were counted from."""
+    """Also the proofs that they were counted from; `evidence` of these moments where it was read already."""
     at = np.array(moments, np.int64)
-    proofs = read_proofs(tx, scope, active_since_until(tx, here), int(at[0]), int(at[-1]))
+    evidence = evidence or read_evidence(tx, scope, int(at[0]), int(at[-1]), scope.level == VERIFIED_LEVEL)
+    proofs = proofs_of(evidence, scope, active_since_until(tx, here))
     begun = record_begins(tx)
     registry_begins = begin_of(here.city.registry.begins, here.city.zone)
     declared = declared_spans(all_declarations(tx, here.city), scope)
@@ -167,12 +174,12 @@ class _View:
         return {}
 
     def _proof(self, index: int) -> dict[str, Any]:
-        proofs, zone = self.proofs, self.here.city.zone
-        case = proofs.cases[proofs.case[index]]
+        proofs, of, zone = self.proofs, self.proofs.of, self.here.city.zone
+        case = of.cases[proofs.case[index]]
         if self.scope.domains and case.domain not in self.scope.domains:
             return {"withheld": "a case of a domain outside what this key may see"}
         division = self.scope.divisions[int(proofs.unit[index]) // len(self.scope.industries)]
-        delivery, told = proofs.deliveries[proofs.delivery[index]], proofs.feedbacks[proofs.feedback[index]]
+        delivery, told = of.deliveries[proofs.delivery[index]], of.feedbacks[proofs.feedback[index]]
         shown: dict[str, Any] = {
             "division": {"code": division.code, "name": division.name},
             "case": {"id": case.id, "number": case.number, "domain": case.domain},
@@ -189,7 +196,7 @@ class _View:
             "demo": bool(proofs.demo[index]),
         }
         if proofs.verification[index] >= 0:
-            passed = proofs.verifications[proofs.verification[index]]
+            passed = of.verifications[proofs.verification[index]]
             shown["verification"] = {"by": passed.actor, "at": rfc3339(passed.at, zone)}
         return shown
 
