@@ -32,7 +32,7 @@ class RegistryHead(_Row):
 
 
 class DeclaredRow(_Row):
-    """Declared coverage 登记 of one industry; `from` and `to` are whole days, both included."""
+    """Declared coverage 申报 of one industry; `from` and `to` are whole days, both included."""
 
     level: Literal["city", "county", "town", "village"]
     divisions: Literal["all"] | list[Text]

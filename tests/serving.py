@@ -115,6 +115,13 @@ class Service:
         assert answer.status < 300, answer
         return answer.body
 
+    def page(self, path: str, key: str | None = None) -> str:
+        """A page of the console, by a session of its own."""
+        signed_in = self.call("POST", "/api/v1/session", {"key": key or self.admin_key}, key="")
+        answer = self.call("GET", path, key="", Cookie=signed_in.headers["set-cookie"].partition(";")[0])
+        assert answer.status == 200, answer
+        return str(answer.body.decode())
+
     def until(self, path: str, holds: Any, seconds: float = 60, key: str | None = None) -> Any:
         """The answer as soon as `holds(answer)`."""
         ends = time.monotonic() + seconds

@@ -19,7 +19,7 @@ from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.intake.body import read_body
 from citybrain.keys import Key
-from citybrain.problem import Problem
+from citybrain.problem import Problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class PageRoute(APIRoute):
                     return _sign_in_first(request)
                 return problem_page(request, problem)
             except RequestValidationError as error:
-                return problem_page(request, Problem(422, str(error.errors()[0]["msg"])))
+                return problem_page(request, Problem(422, "wrong fields", errors=field_errors(error.errors())))
             except StoreUnavailable:
                 return problem_page(request, Problem(503, "the store cannot answer now; nothing was changed"))
             except Exception:
@@ -57,7 +57,8 @@ def page_routes() -> APIRouter:
 
 
 def problem_page(request: Request, problem: Problem) -> Response:
-    return render(request, "problem.html", problem.status, status=problem.status, said=in_words(problem))
+    again = request.url.path if problem.status in (404, 422) and request.url.query else None
+    return render(request, "problem.html", problem.status, status=problem.status, said=in_words(problem), again=again)
 
 
 def visitor(request: Request) -> Key:

@@ -27,8 +27,20 @@ _REASONS = (
     (re.compile(r"in the future"), "不能晚于现在"),
     (re.compile(r"at most (\d+) characters"), r"过长，最多 \1 个字"),
     (re.compile(r"[Ff]ield required"), "必须填写"),
+    (re.compile(r"^['\"](.*)['\"] is no basis"), r"登记册中没有“\1”，请在覆盖率页的“口径”中选择"),
+    (re.compile(r"^['\"](.*)['\"] is no level"), r"本市没有“\1”这一层级"),
+    (re.compile(r", below level"), "所选区划比这一层级更细，请去掉层级，或改选上级区划"),
+    (re.compile(r"^['\"](.*)['\"] is no day"), r"“\1”不是日期，应形如 2026-11-22"),
+    (re.compile(r"before the registry begins \((.*)\)"), r"登记册从 \1 开始，之前没有数据；请选择这一天或以后的日期"),
+    (re.compile(r"is after (\S+), when all present evidence"), r"最晚可选 \1；再往后，现有证据已全部离开窗口期"),
+    (re.compile(r"valid integer"), "应为整数"),
+    (re.compile(r"valid boolean"), "应为 1 或 0"),
+    (re.compile(r"greater than or equal to (\d+)"), r"不能小于 \1"),
+    (re.compile(r"less than or equal to (\d+)"), r"不能大于 \1"),
+    (re.compile(r"^Input should be '"), "没有这个选项"),
 )
 _DETAILS = (
+    (re.compile(r"^no such division"), "没有这个区划，或不在您的查看范围内；请从覆盖率页逐级选择。"),
     (re.compile(r"^no such"), "没有这一项，或不在您的查看范围内。"),
     (re.compile(r"^the role"), "您的角色不能做这一步。"),
     (re.compile(r"not one of this session"), "页面已过期，请返回后刷新再试。"),
@@ -57,7 +69,7 @@ def in_words(problem: Problem) -> list[str]:
 
 
 def _field(error: FieldError) -> str:
-    name = words.word(words.FIELD, error.field.removeprefix("body."))
+    name = words.word(words.FIELD, error.field.removeprefix("body.").removeprefix("query."))
     for pattern, text in _REASONS:
         if found := pattern.search(error.message):
             return f"{name}：{found.expand(text)}"

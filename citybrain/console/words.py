@@ -213,6 +213,14 @@ FIELD = {
     "reporter.phone": "电话",
     "sort": "排序",
     "cursor": "页码",
+    "page": "页码",
+    "order": "排序",
+    "division": "区划",
+    "level": "层级",
+    "basis": "口径",
+    "at": "日期",
+    "days": "历史天数",
+    "include_demo": "计入演示证据",
 }
 ERROR = {
     400: "请求有误",

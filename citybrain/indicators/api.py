@@ -90,10 +90,8 @@ def coverage_by_division(
     moment = _moment(here, at)
     with here.store.read() as tx:
         found, _ = figures(tx, here, whole, [moment], include_demo)
-    items = [
-        {"code": each.code, "name": each.name, **found.of_division(whole.position[each.code]).at(0)}
-        for each in rest[:limit]
-    ]
+    each_figure = found.by_division(0)
+    items = [{"code": each.code, "name": each.name, **each_figure[whole.position[each.code]]} for each in rest[:limit]]
     return {"items": items, "next": rest[limit - 1].code if len(rest) > limit else None}
 
 

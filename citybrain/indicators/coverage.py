@@ -4,7 +4,7 @@ moment with the evidence and what is missing, or over many days as figures alone
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +15,9 @@ from citybrain.clock import rfc3339
 from citybrain.indicators.activity import Observed, active_since_until
 from citybrain.indicators.days import begin_of, day_of
 from citybrain.indicators.declared import all_declarations, declared_spans
-from citybrain.indicators.evidence import Proofs, newest, read_proofs, record_begins
+from citybrain.indicators.evidence import VERIFIED_LEVEL, Evidence, read_evidence, record_begins
 from citybrain.indicators.missing import WORDS, read_record, why_not
+from citybrain.indicators.proofs import Proofs, newest, proofs_of
 from citybrain.indicators.scope import Scope
 from citybrain.indicators.spans import Ints, Spans, count, union
 from citybrain.industries import BasisRow, IndustryRow
@@ -48,20 +49,32 @@ class Figures:
     def at(self, index: int, basis: BasisRow | None = None) -> dict[str, Any]:
         basis = basis or self.scope.basis
         rows = [self.scope.industries.index(code) for code in basis.industries]
-        begun = int(self.moments[index]) >= self.registry_begins
-        total = len(self.scope.divisions) * len(rows) if begun else 0
-        recorded = total if int(self.moments[index]) >= self.record_begins else 0
-        return {
-            "total": total,
-            "declared": share(int(self.declared[rows, index].sum()) if begun else 0, total),
-            "earned": share(int(self.earned[rows, index].sum()) if begun else 0, recorded),
-        }
+        covered = (int(each[rows, index].sum()) for each in (self.declared, self.earned))
+        return self._shown(index, len(self.scope.divisions) * len(rows), *covered)
 
-    def of_division(self, place: int) -> Figures:
-        alone = replace(self.scope, divisions=(self.scope.divisions[place],))
-        width = len(self.scope.industries)
-        declared, earned = (each.only(each.unit // width == place) for each in (self.declared_spans, self.earned_spans))
-        return replace(self, scope=alone, declared_spans=declared, earned_spans=earned)
+    def by_division(self, index: int) -> list[dict[str, Any]]:
+        """The figures of each of the scope's divisions."""
+        width, size = len(self.scope.industries), len(self.scope.divisions)
+        counts = np.isin(self.scope.industries, self.scope.basis.industries)
+        at = self.moments[index]
+
+        def covered(spans: Spans) -> list[int]:
+            units = spans.unit[(spans.start <= at) & (at < spans.end)]
+            found: list[int] = np.bincount(units[counts[units % width]] // width, minlength=size).tolist()
+            return found
+
+        total = len(self.scope.basis.industries)
+        each_covered = zip(covered(self.declared_spans), covered(self.earned_spans), strict=True)
+        return [self._shown(index, total, declared, earned) for declared, earned in each_covered]
+
+    def _shown(self, index: int, total: int, declared: int, earned: int) -> dict[str, Any]:
+        begun = int(self.moments[index]) >= self.registry_begins
+        recorded = begun and int(self.moments[index]) >= self.record_begins
+        return {
+            "total": total if begun else 0,
+            "declared": share(declared if begun else 0, total if begun else 0),
+            "earned": share(earned if begun else 0, total if recorded else 0),
+        }
 
 
 def share(covered: int, total: int) -> dict[str, Any]:
@@ -70,11 +83,17 @@ def share(covered: int, total: int) -> dict[str, Any]:
 
 
 def figures(
-    tx: Connection, here: Observed, scope: Scope, moments: Sequence[int], include_demo: bool
+    tx: Connection,
+    here: Observed,
+    scope: Scope,
+    moments: Sequence[int],
+    include_demo: bool,
+    evidence: Evidence | None = None,
 ) -> tuple[Figures, Proofs]:
-    """Also the proofs that they were counted from."""
+    """Also the proofs that they were counted from; `evidence` of these moments where it was read already."""
     at = np.array(moments, np.int64)
-    proofs = read_proofs(tx, scope, active_since_until(tx, here), int(at[0]), int(at[-1]))
+    evidence = evidence or read_evidence(tx, scope, int(at[0]), int(at[-1]), scope.level == VERIFIED_LEVEL)
+    proofs = proofs_of(evidence, scope, active_since_until(tx, here))
     begun = record_begins(tx)
     registry_begins = begin_of(here.city.registry.begins, here.city.zone)
     declared = declared_spans(all_declarations(tx, here.city), scope)
@@ -84,8 +103,12 @@ def figures(
 
 def coverage(tx: Connection, here: Observed, scope: Scope, at: int, include_demo: bool) -> dict[str, Any]:
     """The contract's answer for one moment."""
-    city, now = here.city, here.clock()
-    found, proofs = figures(tx, here, scope, [at], include_demo)
+    return answer(tx, here, *figures(tx, here, scope, [at], include_demo), include_demo)
+
+
+def answer(tx: Connection, here: Observed, found: Figures, proofs: Proofs, include_demo: bool) -> dict[str, Any]:
+    """The same from the figures of one moment."""
+    city, scope, at = here.city, found.scope, int(found.moments[0])
     view = _View(tx, here, found, proofs, include_demo)
     return {
         "level": scope.level,
@@ -93,7 +116,7 @@ def coverage(tx: Connection, here: Observed, scope: Scope, at: int, include_demo
         "division_name": scope.division.name if scope.division else None,
         "divisions": len(scope.divisions),
         "at": rfc3339(at, city.zone),
-        "projected": at > now,  # what will be left if nothing more happens
+        "projected": at > here.clock(),  # what will be left if nothing more happens
         "window_days": city.file.coverage.window_days,
         "include_demo": include_demo,
         "basis": scope.basis_dict(),
@@ -116,6 +139,8 @@ class _View:
         self.record = read_record(tx, self.scope, self.at, include_demo)
         self.proofs, at, spans = proofs, self.at, found.declared_spans
         self.declared = set(spans.unit[(spans.start <= at) & (at < spans.end)].tolist())
+        over = spans.only(spans.end <= at)
+        self.declared_until = dict(zip(over.unit.tolist(), over.end.tolist(), strict=True))  # the last of each unit
         self.real, self.shown_only = newest(proofs, at, demo=False), newest(proofs, at, demo=True)
         self.counted = {**self.shown_only, **self.real} if include_demo else self.real
         active = active_since_until(tx, here)
@@ -149,12 +174,12 @@ class _View:
         return {}
 
     def _proof(self, index: int) -> dict[str, Any]:
-        proofs, zone = self.proofs, self.here.city.zone
-        case = proofs.cases[proofs.case[index]]
+        proofs, of, zone = self.proofs, self.proofs.of, self.here.city.zone
+        case = of.cases[proofs.case[index]]
         if self.scope.domains and case.domain not in self.scope.domains:
             return {"withheld": "a case of a domain outside what this key may see"}
         division = self.scope.divisions[int(proofs.unit[index]) // len(self.scope.industries)]
-        delivery, told = proofs.deliveries[proofs.delivery[index]], proofs.feedbacks[proofs.feedback[index]]
+        delivery, told = of.deliveries[proofs.delivery[index]], of.feedbacks[proofs.feedback[index]]
         shown: dict[str, Any] = {
             "division": {"code": division.code, "name": division.name},
             "case": {"id": case.id, "number": case.number, "domain": case.domain},
@@ -171,7 +196,7 @@ class _View:
             "demo": bool(proofs.demo[index]),
         }
         if proofs.verification[index] >= 0:
-            passed = proofs.verifications[proofs.verification[index]]
+            passed = of.verifications[proofs.verification[index]]
             shown["verification"] = {"by": passed.actor, "at": rfc3339(passed.at, zone)}
         return shown
 
@@ -188,7 +213,7 @@ class _View:
         off = self._off(industry)
         for division, unit, is_declared, is_earned in zip(self.scope.divisions, units, declared, earned, strict=True):
             if not is_declared:
-                lacks("not_declared", WORDS["not_declared"])
+                lacks("not_declared", self._undeclared(unit))
             if is_earned:
                 continue
             if not industry.domains:
@@ -201,6 +226,10 @@ class _View:
                 for code, text in why_not(self.record, self.scope, division.code, active, self.at).items():
                     lacks(code, text)
         return list(found.values())
+
+    def _undeclared(self, unit: int) -> str:
+        over = self.declared_until.get(unit)
+        return WORDS["not_declared"] + (f"，自 {day_of(over, self.here.city.zone)} 起" if over else "")
 
     def _off(self, industry: IndustryRow) -> str:
         zone = self.here.city.zone

@@ -1,5 +1,5 @@
-"""Earned coverage: what the record proves. A proof is one case with a delivered message and a report of completion, for
-a village also a verification passed by a worker; it holds while all of them lie in the window.
+"""Earned coverage, the evidence: delivered messages, reports of completion, verifications, and where their cases were.
+`proofs` joins them.
 
 The record is read as it was at each moment: attempts, not deliveries, since a replay sets a delivery back; a case
 counts where it was located then, not where it was moved to later.
@@ -7,17 +7,14 @@ counts where it was located then, not where it was moved to later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 from sqlalchemy import Connection, Row, Select, and_, false, func, or_, select
 
-from citybrain.indicators.activity import as_columns
 from citybrain.indicators.scope import Scope
-from citybrain.indicators.spans import FOREVER, Ints, Spans, pairs
 from citybrain.keys import Role
 from citybrain.store.tables import (
     MILESTONES,
@@ -39,28 +36,6 @@ ANSWERED_AT = attempts.c.at + attempts.c.duration_ms
 DELIVERED = and_(attempts.c.status >= 200, attempts.c.status < 300)
 COMPLETED = and_(feedbacks.c.status == "completed", feedbacks.c.effect.is_(True))
 PASSED = and_(MILESTONES, ledger.c.action == "verified", ledger.c.data.contains('"passed":true'))
-
-
-@dataclass(frozen=True)
-class Proofs:
-    """Parallel arrays, a proof many times where it counts for several units or was interrupted; rows by their index."""
-
-    unit: Ints
-    start: Ints
-    end: Ints
-    demo: np.ndarray[Any, np.dtype[np.bool_]]
-    case: Ints
-    delivery: Ints
-    feedback: Ints
-    verification: Ints  # -1 where none is needed
-    cases: Sequence[Row[Any]]
-    deliveries: Sequence[Row[Any]]
-    feedbacks: Sequence[Row[Any]]
-    verifications: Sequence[Row[Any]]
-
-    def spans(self, include_demo: bool) -> Spans:
-        real = np.ones(len(self.unit), bool) if include_demo else ~self.demo
-        return Spans(self.unit, self.start, self.end).only(real)
 
 
 def completed_feedback(since: int, until: int) -> Select[Any]:
@@ -96,31 +71,38 @@ def passed_verifications(since: int, until: int) -> Select[Any]:
     )
 
 
-def read_proofs(
-    tx: Connection, scope: Scope, active: Mapping[str, list[tuple[int, int]]], since: int, until: int
-) -> Proofs:
-    """Every proof in the scope that holds at some moment from `since` to `until`."""
-    window = scope.city.file.coverage.window_days * 24 * 3600 * 1000
-    since -= window
+@dataclass(frozen=True)
+class Evidence:
+    """What the record has about the cases that completed something; read once, it proves for every level."""
+
+    cases: Sequence[Row[Any]]
+    number: Mapping[str, int]  # of each case
+    moves: Mapping[int, list[tuple[int, dict[str, Any], dict[str, Any]]]]  # by case: when, from where, to where
+    deliveries: Sequence[Row[Any]]
+    feedbacks: Sequence[Row[Any]]
+    verifications: Sequence[Row[Any]]
+
+
+def read_evidence(tx: Connection, scope: Scope, since: int, until: int, verified: bool = True) -> Evidence:
+    """Of the cases that are or were in the scope's division, all that counts at some moment from `since` to `until`;
+    `verified`: with what only villages need."""
+    since -= scope.city.file.coverage.window_days * 24 * 3600 * 1000
     told = completed_feedback(since, until)
     mine = told.with_only_columns(work_orders.c.case_id)
-
-    def of_these(query: Select[Any], case_id: Any) -> Sequence[Row[Any]]:
-        return tx.execute(query.where(case_id.in_(mine))).all()
-
     known = _cases(tx, scope, mine)
     number = {row.id: index for index, row in enumerate(known)}
-    feedback = [row for row in tx.execute(told).all() if row.case_id in number]
-    sent = [row for row in of_these(delivered_messages(since, until), deliveries.c.case_id) if row.case_id in number]
-    passed: Sequence[Row[Any]] = ()
-    if scope.level == VERIFIED_LEVEL:
-        passed = [row for row in of_these(passed_verifications(since, until), ledger.c.chain) if row.case_id in number]
-    joined = _Joined.of(_Column.of(feedback, number), _Column.of(sent, number), window)
-    if scope.level == VERIFIED_LEVEL:
-        joined = joined.also(_Column.of(passed, number), window)
-    joined = joined.marked(np.fromiter((row.demo for row in known), bool, len(known)))
-    placed = joined.narrowed(joined.case, *_located(tx, scope, known, number))
-    return placed.for_industries(scope, known, active).as_proofs(known, sent, feedback, passed)
+
+    def of_these(query: Select[Any]) -> Sequence[Row[Any]]:
+        return [row for row in tx.execute(query).all() if row.case_id in number]
+
+    return Evidence(
+        known,
+        number,
+        _moves(tx, number),
+        of_these(delivered_messages(since, until).where(deliveries.c.case_id.in_(mine))),
+        of_these(told),
+        of_these(passed_verifications(since, until).where(ledger.c.chain.in_(mine))) if verified else (),
+    )
 
 
 def _demo(key: Any) -> Any:
@@ -137,11 +119,7 @@ def _cases(tx: Connection, scope: Scope, mine: Select[Any]) -> Sequence[Row[Any]
     return tx.execute(query).all()
 
 
-def _located(
-    tx: Connection, scope: Scope, known: Sequence[Row[Any]], number: Mapping[str, int]
-) -> tuple[Ints, Ints, Ints, Ints]:
-    """(case, start, end, division) for every stretch of time that a case was located in the scope."""
-    place = _placing(scope)
+def _moves(tx: Connection, number: Mapping[str, int]) -> dict[int, list[tuple[int, dict[str, Any], dict[str, Any]]]]:
     moves: dict[int, list[tuple[int, dict[str, Any], dict[str, Any]]]] = {}
     moved = select(ledger.c.chain, ledger.c.at, ledger.c.data).where(MILESTONES, ledger.c.action == "relocated")
     for row in tx.execute(moved.order_by(ledger.c.at, ledger.c.seq)):
@@ -149,131 +127,7 @@ def _located(
             data = orjson.loads(row.data)
             after = {level: (data["place"].get(level) or {}).get("code") for level in PLACED}
             moves.setdefault(number[row.chain], []).append((row.at, data["before"], after))
-    rows: list[tuple[int, int, int, int]] = []
-    for index, case in enumerate(known):
-        if index not in moves:
-            rows.append((index, 0, FOREVER, place(case._mapping)))
-            continue
-        start, codes = 0, dict(moves[index][0][1])
-        for at, _, after in moves[index]:
-            rows.append((index, start, at, place(codes)))
-            start, codes = at, after
-        rows.append((index, start, FOREVER, place(codes)))
-    columns = np.array([row for row in rows if row[3] >= 0], np.int64).reshape(-1, 4)
-    return columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3]
-
-
-def _placing(scope: Scope) -> Callable[[Any], int]:
-    """The scope's division for a case's codes by level, or -1; whatever has a division lies in the city."""
-    position, level = scope.position, scope.level
-    if level != "city":
-        return lambda codes: position.get(codes[level] or "", -1)
-    return lambda codes: 0 if position and any(codes[each] for each in PLACED) else -1
-
-
-@dataclass(frozen=True)
-class _Column:
-    """One kind of evidence: of which case, when, whether of the demonstration."""
-
-    case: Ints
-    at: Ints
-    demo: np.ndarray[Any, np.dtype[np.bool_]]
-
-    @classmethod
-    def of(cls, rows: Sequence[Row[Any]], number: Mapping[str, int]) -> _Column:
-        size = len(rows)
-        return cls(
-            np.fromiter((number[row.case_id] for row in rows), np.int64, size),
-            np.fromiter((row.at for row in rows), np.int64, size),
-            np.fromiter((bool(row.demo) for row in rows), bool, size),
-        )
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """Evidence of one case taken together: it holds from its last part until its first part leaves the window."""
-
-    case: Ints
-    start: Ints
-    end: Ints
-    demo: np.ndarray[Any, np.dtype[np.bool_]]
-    feedback: Ints
-    delivery: Ints
-    verification: Ints
-    place: Ints
-
-    @classmethod
-    def of(cls, feedback: _Column, delivery: _Column, window: int) -> _Joined:
-        left, right = pairs(feedback.case, delivery.case)
-        first, last = feedback.at[left], delivery.at[right]
-        none = np.full(len(left), -1, np.int64)
-        return cls(
-            feedback.case[left], np.maximum(first, last), np.minimum(first, last) + window,
-            feedback.demo[left] | delivery.demo[right], left, right, none, none,
-        )._real()  # fmt: skip
-
-    def also(self, verified: _Column, window: int) -> _Joined:
-        left, right = pairs(self.case, verified.case)
-        at = verified.at[right]
-        return self._taken(
-            left, np.maximum(self.start[left], at), np.minimum(self.end[left], at + window),
-            demo=self.demo[left] | verified.demo[right], verification=right,
-        )  # fmt: skip
-
-    def marked(self, demo: np.ndarray[Any, np.dtype[np.bool_]]) -> _Joined:
-        return self._taken(np.arange(len(self.case)), self.start, self.end, demo=self.demo | demo[self.case])
-
-    def narrowed(self, by: Ints, key: Ints, start: Ints, end: Ints, place: Ints | None = None) -> _Joined:
-        """Only while a row with this key holds as well; `place` is taken from there."""
-        left, right = pairs(by, key)
-        also = {} if place is None else {"place": place[right]}
-        first, last = np.maximum(self.start[left], start[right]), np.minimum(self.end[left], end[right])
-        return self._taken(left, first, last, **also)
-
-    def for_industries(
-        self, scope: Scope, known: Sequence[Row[Any]], active: Mapping[str, list[tuple[int, int]]]
-    ) -> _Joined:
-        """While the case's domain was active, for each industry that it covers; `place` becomes the unit."""
-        codes = {code: index for index, code in enumerate(sorted({row.domain for row in known}))}
-        domain_of = np.fromiter((codes[row.domain] for row in known), np.int64, len(known))
-        working = self.narrowed(domain_of[self.case], *as_columns(active, codes))
-        covering = [
-            (codes[domain], number)
-            for number, industry in enumerate(scope.city.registry.industries.values())
-            for domain in industry.domains
-            if domain in codes
-        ]
-        columns = np.array(covering, np.int64).reshape(-1, 2)
-        left, right = pairs(domain_of[working.case], columns[:, 0])
-        unit = working.place[left] * len(scope.industries) + columns[right, 1]
-        return working._taken(left, working.start[left], working.end[left], place=unit)
-
-    def as_proofs(self, known: Any, sent: Any, feedback: Any, passed: Any) -> Proofs:
-        return Proofs(
-            self.place, self.start, self.end, self.demo, self.case, self.delivery, self.feedback, self.verification,
-            known, sent, feedback, passed,
-        )  # fmt: skip
-
-    def _taken(self, rows: Ints, start: Ints, end: Ints, **changed: Any) -> _Joined:
-        kept = {
-            name: getattr(self, name)[rows]
-            for name in ("case", "demo", "feedback", "delivery", "verification", "place")
-            if name not in changed
-        }
-        return _Joined(start=start, end=end, **kept, **changed)._real()
-
-    def _real(self) -> _Joined:
-        real = self.start < self.end
-        if real.all():
-            return self
-        return _Joined(**{name: getattr(self, name)[real] for name in self.__dataclass_fields__})
-
-
-def newest(proofs: Proofs, at: int, demo: bool) -> dict[int, int]:
-    """For each unit covered at that moment the proof that holds longest, among those of the demonstration or not."""
-    held = np.flatnonzero((proofs.start <= at) & (at < proofs.end) & (proofs.demo == demo))
-    order = held[np.argsort(proofs.end[held], kind="stable")]
-    return {int(unit): int(index) for unit, index in zip(proofs.unit[order], order, strict=True)}
+    return moves
 
 
 def record_begins(tx: Connection) -> int | None:

@@ -31,7 +31,7 @@ WORDS = {
     "no_verification": "窗口期内没有网格员核查通过",
     "not_one_case": "推送、反馈、核查各有，但不在同一案件",
     "demo_only": "只有演示证据，不计入",
-    "not_declared": "登记册中没有生效的登记",
+    "not_declared": "登记册中没有生效的申报",
 }
 KINDS = ("no_case", "no_delivery", "no_feedback", "no_verification")
 Where = tuple[str, str]  # division, domain
@@ -70,9 +70,9 @@ def why_not(record: Record, scope: Scope, division: str, domains: list[str], at:
         kind: max((found[(division, code)] for code in domains if (division, code) in found), default=None)
         for kind, found in record.last.items()
     }
-    lacking = {kind: _since(WORDS[kind], when, scope) for kind, when in last.items() if when is None or when <= since}
+    lacking = {kind: _since(WORDS[kind], when, when, scope) for kind, when in last.items() if not when or when <= since}
     if len(lacking) == len(last):
-        return {"no_case": lacking["no_case"] if last["no_case"] is None else _ended(last, scope)}
+        return {"no_case": _nothing(last, scope)}
     lacking.pop("no_case", None)  # an older case may well be worked now
     failed = "；".join(record.failed[code] for code in domains if code in record.failed)
     if "no_delivery" in lacking and failed:
@@ -80,14 +80,19 @@ def why_not(record: Record, scope: Scope, division: str, domains: list[str], at:
     return lacking or {"not_one_case": WORDS["not_one_case"]}
 
 
-def _ended(last: Mapping[str, int | None], scope: Scope) -> str:
-    return _since(WORDS["no_case"], max(when for when in last.values() if when is not None), scope)
+def _nothing(last: Mapping[str, int | None], scope: Scope) -> str:
+    """Nothing of any kind: when it was last, and since when one of the kinds that prove is gone."""
+    proving = [when for kind, when in last.items() if kind != "no_case"]
+    gone = min(when for when in proving if when) if all(proving) else None
+    return _since(WORDS["no_case"], max((when for when in last.values() if when), default=None), gone, scope)
 
 
-def _since(words: str, when: int | None, scope: Scope) -> str:
-    days = f"（{scope.city.file.coverage.window_days} 天）"
-    words = words.replace("窗口期内", f"窗口期{days}内")
-    return words if when is None else f"{words}，最近一次在 {day_of(when, scope.city.zone)}"
+def _since(words: str, latest: int | None, gone: int | None, scope: Scope) -> str:
+    """`latest`: when it was last there; `gone`: what left the window then, so that nothing has counted since."""
+    days, zone = scope.city.file.coverage.window_days, scope.city.zone
+    words = words.replace("窗口期内", f"窗口期（{days} 天）内")
+    words += f"，最近一次在 {day_of(latest, zone)}" if latest else ""
+    return words + (f"，自 {day_of(gone + days * DAY_MS, zone)} 起不再计入" if gone else "")
 
 
 def _last(tx: Connection, scope: Scope, query: Select[Any], include_demo: bool) -> dict[Where, int]:

@@ -73,17 +73,18 @@ def scope_of(city: City, key: Key, level: str | None, division: str | None, basi
     counted = tuple(
         each
         for each in city.divisions.level(level)
-        if (asked is None or city.divisions.covers(asked.code, each.code)) and _theirs(city, key, each.code)
+        if (asked is None or city.divisions.covers(asked.code, each.code)) and may_see(city, key, each.code)
     )
     return Scope(city, level, asked, counted, bases[code], key.domains)
 
 
 def _division(city: City, key: Key, code: str) -> Division:
     division = city.divisions.get(code)
-    if division is None or not _theirs(city, key, code):
+    if division is None or not may_see(city, key, code):
         raise not_found("division")
     return division
 
 
-def _theirs(city: City, key: Key, code: str) -> bool:
+def may_see(city: City, key: Key, code: str) -> bool:
+    """Whether a division lies in the key's."""
     return not key.divisions or any(city.divisions.covers(own, code) for own in key.divisions)

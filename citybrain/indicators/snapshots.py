@@ -11,7 +11,7 @@ from citybrain.clock import rfc3339
 from citybrain.indicators.activity import Observed
 from citybrain.indicators.coverage import figures, share
 from citybrain.indicators.days import day_of, days_between, end_of, state_of
-from citybrain.indicators.evidence import record_begins
+from citybrain.indicators.evidence import read_evidence, record_begins
 from citybrain.indicators.scope import Scope, levels_of
 from citybrain.installation import Installation
 from citybrain.store.coverage_tables import coverage_snapshots
@@ -95,15 +95,16 @@ def _computed(tx: Connection, here: Observed, days: Sequence[date]) -> Iterator[
         return
     moments = [end_of(day, city.zone) for day in days]
     bases = list(city.registry.bases.values())
-    for level in levels_of(city):
-        scope = Scope(city, level, None, city.divisions.level(level), bases[0])
-        found, _ = figures(tx, here, scope, moments, include_demo=False)
+    scopes = [Scope(city, level, None, city.divisions.level(level), bases[0]) for level in levels_of(city)]
+    evidence = read_evidence(tx, scopes[0], moments[0], moments[-1])
+    for scope in scopes:
+        found, _ = figures(tx, here, scope, moments, include_demo=False, evidence=evidence)
         for index, day in enumerate(days):
             for basis in bases:
                 at = found.at(index, basis)
                 yield {
                     "day": day.isoformat(),
-                    "level": level,
+                    "level": scope.level,
                     "basis": basis.code,
                     "divisions": len(scope.divisions),
                     "industries": len(basis.industries),

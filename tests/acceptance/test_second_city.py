@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from reading import row_of, text_of
 from serving import Receiver, Service, make_service
 
 PACK = Path(__file__).parents[1] / "cities" / "baltimore"
@@ -188,6 +189,18 @@ def test_levels_are_shown_by_the_citys_own_names(baltimore: Service) -> None:
     assert {level: names["name"] for level, names in levels.items()} == {
         "county": "Council district", "town": "Police district", "village": "Neighborhood",
     }  # fmt: skip
+
+
+def test_coverage_leads_from_the_city_to_districts_of_each_kind(baltimore: Service) -> None:
+    page = baltimore.page("/coverage?level=town")
+    for name in ("Council district", "Police district", "Neighborhood"):
+        assert name in page
+    assert "县（市、区）" not in page
+    assert "全部 = 3 个行业 × 9 个Police district" in text_of(page)
+    assert "无数据" not in row_of(page, "Central Police District")
+    district = text_of(baltimore.page("/coverage?division=PD-C"))
+    assert "Baltimore › Central Police District" in district
+    assert "Council District 1" not in district, "it lies in no council district"
 
 
 def test_webhooks_arrive_for_what_a_system_asked_for(baltimore: Service, potholes: Receiver, told: Told) -> None:

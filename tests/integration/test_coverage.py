@@ -170,7 +170,8 @@ def test_earned_falls_on_the_day_after_the_last_feedback_left_the_window(office:
     fire = office.industry("fire", level="county", division=COUNTY, at="2027-01-02")
     assert fire["declared"] is True
     assert codes(fire) == {"no_feedback"}
-    assert fire["missing"][0]["text"] == "窗口期（30 天）内没有办结反馈，最近一次在 2026-12-01"
+    said = "窗口期（30 天）内没有办结反馈，最近一次在 2026-12-01，自 2026-12-31 起不再计入"
+    assert fire["missing"][0]["text"] == said
 
 
 def test_an_endpoint_that_fails_is_named_as_the_reason(office: Office) -> None:
