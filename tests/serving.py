@@ -1,5 +1,6 @@
 """What tests of the whole service share: a running installation of their own, and receivers for its webhooks."""
 
+import http.client
 import json
 import os
 import signal
@@ -8,10 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,9 +47,49 @@ class Answer:
     headers: dict[str, str]
 
 
+class Api:
+    """The HTTP that a user of an installation would speak."""
+
+    admin_key: str
+
+    def connection(self) -> http.client.HTTPConnection:
+        raise NotImplementedError
+
+    def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
+        """`body` goes as JSON, or as it is when it is bytes. The admin's key unless another is given ("" for none)."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        if key != "":
+            sent["Authorization"] = f"Bearer {key or self.admin_key}"
+        with closing(self.connection()) as connection:
+            connection.request(method, path, data, sent)
+            answer = connection.getresponse()
+            return _answer(answer.status, answer.read(), answer.headers)
+
+    def get(self, path: str, key: str | None = None) -> Any:
+        answer = self.call("GET", path, key=key)
+        assert answer.status == 200, answer
+        return answer.body
+
+    def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
+        answer = self.call("POST", path, body, key)
+        assert answer.status < 300, answer
+        return answer.body
+
+    def until(self, path: str, holds: Any, seconds: float = 60, key: str | None = None) -> Any:
+        """The answer as soon as `holds(answer)`."""
+        ends = time.monotonic() + seconds
+        while True:
+            found = self.get(path, key)
+            if holds(found):
+                return found
+            assert time.monotonic() < ends, f"{path} never came so far: {json.dumps(found, ensure_ascii=False)[:1500]}"
+            time.sleep(0.1)
+
+
 @dataclass
-class Service:
-    """A `citybrain up` of its own, and the HTTP that a user of it would speak."""
+class Service(Api):
+    """A `citybrain up` of its own."""
 
     data: Path
     port: int
@@ -62,8 +101,11 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def admin_key(self) -> str:
+    def admin_key(self) -> str:  # type: ignore[override]
         return (self.data / "admin.key").read_text().strip()
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def start(self, *flags: str) -> None:
         argv = [sys.executable, "-m", "citybrain", "up", "--data", str(self.data), "--port", str(self.port), *flags]
@@ -100,39 +142,6 @@ class Service:
         store.close()
         time.sleep(REFRESH_SECONDS)
         return plain
-
-    def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
-        """`body` goes as JSON, or as it is when it is bytes. The admin's key unless another is given ("" for none)."""
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
-        if key != "":
-            sent["Authorization"] = f"Bearer {key or self.admin_key}"
-        request = urllib.request.Request(self.url + path, data=data, headers=sent, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return _answer(answer.status, answer.read(), answer.headers)
-        except urllib.error.HTTPError as error:
-            return _answer(error.code, error.read(), error.headers)
-
-    def get(self, path: str, key: str | None = None) -> Any:
-        answer = self.call("GET", path, key=key)
-        assert answer.status == 200, answer
-        return answer.body
-
-    def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
-        answer = self.call("POST", path, body, key)
-        assert answer.status < 300, answer
-        return answer.body
-
-    def until(self, path: str, holds: Any, seconds: float = 60, key: str | None = None) -> Any:
-        """The answer as soon as `holds(answer)`."""
-        ends = time.monotonic() + seconds
-        while True:
-            found = self.get(path, key)
-            if holds(found):
-                return found
-            assert time.monotonic() < ends, f"{path} never came so far: {json.dumps(found, ensure_ascii=False)[:1500]}"
-            time.sleep(0.1)
 
 
 def _answer(status: int, raw: bytes, headers: Any) -> Answer:

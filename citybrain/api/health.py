@@ -8,9 +8,9 @@ from sqlalchemy import func, select, text
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from citybrain.access import Here, asker
-from citybrain.broker import client
 from citybrain.keys import Role
 from citybrain.problem import Problem
+from citybrain.redis_url import client
 from citybrain.store.database import StoreUnavailable
 from citybrain.store.tables import cases, deliveries, events
 
