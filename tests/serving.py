@@ -210,11 +210,15 @@ class Received:
 
 @dataclass
 class Receiver:
-    """A department's system: keeps every message and answers with `status`."""
+    """A department's system: keeps every message and answers with `status`, as long as it is `open`."""
 
     url: str
     messages: list[Received] = field(default_factory=list)
     status: int = 204
+    open: threading.Event = field(default_factory=threading.Event)  # while it is not set, answers wait
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     def of_type(self, type_: str) -> list[Received]:
         return [message for message in self.messages if message.json["type"] == type_]
@@ -229,8 +233,8 @@ class Receiver:
 
     @classmethod
     @contextmanager
-    def listening(cls) -> Iterator["Receiver"]:
-        """A receiver at a port of its own, for as long as the block lasts."""
+    def listening(cls, at: socket.socket | None = None) -> Iterator["Receiver"]:
+        """A receiver at a port of its own, or at the given socket, for as long as the block lasts."""
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -238,6 +242,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 there.messages.append(Received(dict(self.headers.items()), body))
+                there.open.wait()
                 self.send_response(there.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -245,12 +250,18 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 return
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        at = at or socket.create_server(("127.0.0.1", 0))
+        server = ThreadingHTTPServer(at.getsockname(), Handler, bind_and_activate=False)
+        server.socket.close()
+        server.socket = at
         server.daemon_threads = True
-        there = cls(f"http://127.0.0.1:{server.server_address[1]}/hook")
+        host, port = at.getsockname()
+        there = cls(f"http://{host}:{port}/hook")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield there
+        there.open.set()
         server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture
