@@ -17,6 +17,7 @@ from serving import Api
 
 # Whoever is not root becomes it in a user namespace.
 NEW_USER, JOIN_USER = ([], []) if os.getuid() == 0 else (["--map-root-user"], ["-U", "--preserve-credentials"])
+IP = shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "ip"
 DOORMAN = Path(__file__).with_name("doorman.py")
 HTTP = 8000
 
@@ -27,7 +28,7 @@ class Network:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
         self.hosts: list[Host] = []
-        for tool in ("unshare", "nsenter", "setpriv", "ip"):
+        for tool in ("unshare", "nsenter", "setpriv", IP):
             if not shutil.which(tool):
                 pytest.fail(f"the tests of several machines need `{tool}`: apt-get install util-linux iproute2")
         argv = ["unshare", *NEW_USER, "--net", "sh", "-c", "echo here; exec cat"]  # which reads until we end
@@ -39,7 +40,7 @@ class Network:
         self.ip("link", "set", "lan", "up")
 
     def ip(self, *argv: str) -> None:
-        done = subprocess.run([*self.enter, "ip", *argv], capture_output=True, text=True, check=False)
+        done = subprocess.run([*self.enter, IP, *argv], capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.fail(f"this kernel forbids what hosts are made of, `ip {' '.join(argv)}`: {done.stderr}")
 
@@ -56,8 +57,8 @@ class Network:
         self.ip("link", "add", made.link, "type", "veth", "peer", "name", "eth0", "netns", str(doorman.pid))
         self.ip("link", "set", made.link, "master", "lan", "up")
         for argv in (("addr", "add", f"{made.address}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
-            subprocess.run([*enter, "ip", *argv], check=True)
-        subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
+            subprocess.run([*enter, IP, *argv], check=True)
+        subprocess.run([*enter, IP, "link", "set", "lo", "up"], check=True)
         self.hosts.append(made)
         return made
 
