@@ -5,7 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,18 @@ def test_who_has_lost_the_lease_writes_nothing(desk: Desk) -> None:
     assert {row.position for row in desk.rows(stream)} == {None}
     walk_round(desk.here, LeasedStore(desk.here.store, second))
     assert desk.case(case.id).overdue_supervised
+
+
+def test_whoever_would_take_over_waits_for_a_write_that_is_under_way(desk: Desk) -> None:
+    first, second = lease(desk), lease(desk)
+    first.take()
+    end_lease(desk)
+    with ThreadPoolExecutor(1) as pool, LeasedStore(desk.here.store, first).write():
+        taken = pool.submit(second.take)
+        time.sleep(0.3)
+        assert not taken.done()
+    assert not taken.result()
+    assert first.held
 
 
 def test_a_released_lease_is_taken_at_once(desk: Desk) -> None:
