@@ -229,22 +229,29 @@ def _write(write: Any) -> None:
 
 
 def _open(config: Config) -> Any:
-    from citybrain.broker import command
+    from citybrain.broker import BrokerError, command
     from citybrain.installation import open_installation
 
     config.make_data()
-    return open_installation(config, command(config.data, config.redis_url).url)
+    try:
+        return open_installation(config, command(config.data, config.redis_url).url)
+    except BrokerError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _part(name: str, queues: list[str]) -> None:
     """Workers are found by entry point: the service does not import them."""
     from importlib.metadata import entry_points
 
+    from citybrain.broker import BrokerError
     from citybrain.store.migrate import await_tables
 
     await_tables(Config.load().database_url)
     (entry,) = entry_points(group="citybrain.parts", name=name)
-    entry.load()(queues)
+    try:
+        entry.load()(queues)
+    except BrokerError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _run(do: Any) -> None:

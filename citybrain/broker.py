@@ -24,8 +24,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from citybrain.redis_url import client, redacted
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +67,13 @@ def find_server() -> list[str]:
 def command(data_dir: Path, redis_url: str | None = None) -> Broker:
     """What to start for this data folder, and the url under which it answers; makes the folder, starts nothing.
 
-    `redis_url` (default: CITYBRAIN_REDIS_URL) means a server that is run by others.
+    `redis_url` (default: CITYBRAIN_REDIS_URL) means a server that is run by others. Raises BrokerError.
     """
     if given := redis_url or os.environ.get("CITYBRAIN_REDIS_URL"):
+        try:
+            client(given).connection_pool.make_connection()  # connects nowhere, and knows every option's name
+        except (ValueError, TypeError) as error:
+            raise BrokerError(f"CITYBRAIN_REDIS_URL: {error}") from None
         return Broker((), given)
     server = find_server()
     folder = (data_dir / "broker").resolve()
@@ -118,13 +122,6 @@ def wait_ready(url: str, timeout: float, process: subprocess.Popen[bytes] | None
     return True
 
 
-def client(url: str, socket_timeout: float = 2.0) -> redis.Redis:
-    """A client that never repeats a command by itself: after an error the caller does not know what has happened."""
-    return redis.Redis.from_url(
-        url, socket_connect_timeout=1.0, socket_timeout=socket_timeout, retry=Retry(NoBackoff(), 0), protocol=2
-    )
-
-
 def end_leftover(folder: Path) -> bool:
     """End the server that still runs on this data folder, if any: two would spoil one append-only file."""
     pid = _leftover(folder)
@@ -159,12 +156,6 @@ def set_aside(folder: Path) -> Path | None:
         "again from the store). It said:\n%s", aside, _log_end(folder, 3),
     )  # fmt: skip
     return aside
-
-
-def redacted(url: str) -> str:
-    """The url without its password, for messages."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://…@{tail}" if at else url
 
 
 def _runnable(binary: Path) -> Path:

@@ -17,7 +17,7 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from citybrain.broker import client, redacted
+from citybrain.redis_url import client, redacted
 
 log = logging.getLogger(__name__)
 

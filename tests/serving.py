@@ -1,5 +1,6 @@
 """What tests of the whole service share: a running installation of their own, and receivers for its webhooks."""
 
+import http.client
 import json
 import os
 import signal
@@ -8,10 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +31,15 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def wait_until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """What `holds()` answers, as soon as that is true."""
+    ends = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < ends, "it never came so far"
+        time.sleep(0.05)
+    return found
+
+
 @dataclass
 class Answer:
     status: int
@@ -39,9 +47,56 @@ class Answer:
     headers: dict[str, str]
 
 
+class Api:
+    """The HTTP that a user of an installation would speak."""
+
+    admin_key: str
+
+    def connection(self) -> http.client.HTTPConnection:
+        raise NotImplementedError
+
+    def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
+        """`body` goes as JSON, or as it is when it is bytes. The admin's key unless another is given ("" for none)."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        if key != "":
+            sent["Authorization"] = f"Bearer {key or self.admin_key}"
+        with closing(self.connection()) as connection:
+            connection.request(method, path, data, sent)
+            answer = connection.getresponse()
+            return _answer(answer.status, answer.read(), answer.headers)
+
+    def get(self, path: str, key: str | None = None) -> Any:
+        answer = self.call("GET", path, key=key)
+        assert answer.status == 200, answer
+        return answer.body
+
+    def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
+        answer = self.call("POST", path, body, key)
+        assert answer.status < 300, answer
+        return answer.body
+
+    def page(self, path: str, key: str | None = None) -> str:
+        """A page of the console, by a session of its own."""
+        signed_in = self.call("POST", "/api/v1/session", {"key": key or self.admin_key}, key="")
+        answer = self.call("GET", path, key="", Cookie=signed_in.headers["set-cookie"].partition(";")[0])
+        assert answer.status == 200, answer
+        return str(answer.body.decode())
+
+    def until(self, path: str, holds: Any, seconds: float = 60, key: str | None = None) -> Any:
+        """The answer as soon as `holds(answer)`."""
+        ends = time.monotonic() + seconds
+        while True:
+            found = self.get(path, key)
+            if holds(found):
+                return found
+            assert time.monotonic() < ends, f"{path} never came so far: {json.dumps(found, ensure_ascii=False)[:1500]}"
+            time.sleep(0.1)
+
+
 @dataclass
-class Service:
-    """A `citybrain up` of its own, and the HTTP that a user of it would speak."""
+class Service(Api):
+    """A `citybrain up` of its own."""
 
     data: Path
     port: int
@@ -53,8 +108,11 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def admin_key(self) -> str:
+    def admin_key(self) -> str:  # type: ignore[override]
         return (self.data / "admin.key").read_text().strip()
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def start(self, *flags: str) -> None:
         argv = [sys.executable, "-m", "citybrain", "up", "--data", str(self.data), "--port", str(self.port), *flags]
@@ -91,46 +149,6 @@ class Service:
         store.close()
         time.sleep(REFRESH_SECONDS)
         return plain
-
-    def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
-        """`body` goes as JSON, or as it is when it is bytes. The admin's key unless another is given ("" for none)."""
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
-        if key != "":
-            sent["Authorization"] = f"Bearer {key or self.admin_key}"
-        request = urllib.request.Request(self.url + path, data=data, headers=sent, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return _answer(answer.status, answer.read(), answer.headers)
-        except urllib.error.HTTPError as error:
-            return _answer(error.code, error.read(), error.headers)
-
-    def get(self, path: str, key: str | None = None) -> Any:
-        answer = self.call("GET", path, key=key)
-        assert answer.status == 200, answer
-        return answer.body
-
-    def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
-        answer = self.call("POST", path, body, key)
-        assert answer.status < 300, answer
-        return answer.body
-
-    def page(self, path: str, key: str | None = None) -> str:
-        """A page of the console, by a session of its own."""
-        signed_in = self.call("POST", "/api/v1/session", {"key": key or self.admin_key}, key="")
-        answer = self.call("GET", path, key="", Cookie=signed_in.headers["set-cookie"].partition(";")[0])
-        assert answer.status == 200, answer
-        return str(answer.body.decode())
-
-    def until(self, path: str, holds: Any, seconds: float = 60, key: str | None = None) -> Any:
-        """The answer as soon as `holds(answer)`."""
-        ends = time.monotonic() + seconds
-        while True:
-            found = self.get(path, key)
-            if holds(found):
-                return found
-            assert time.monotonic() < ends, f"{path} never came so far: {json.dumps(found, ensure_ascii=False)[:1500]}"
-            time.sleep(0.1)
 
 
 def _answer(status: int, raw: bytes, headers: Any) -> Answer:
@@ -199,11 +217,15 @@ class Received:
 
 @dataclass
 class Receiver:
-    """A department's system: keeps every message and answers with `status`."""
+    """A department's system: keeps every message and answers with `status`, as long as it is `open`."""
 
     url: str
     messages: list[Received] = field(default_factory=list)
     status: int = 204
+    open: threading.Event = field(default_factory=threading.Event)  # while it is not set, answers wait
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     def of_type(self, type_: str) -> list[Received]:
         return [message for message in self.messages if message.json["type"] == type_]
@@ -218,8 +240,8 @@ class Receiver:
 
     @classmethod
     @contextmanager
-    def listening(cls) -> Iterator["Receiver"]:
-        """A receiver at a port of its own, for as long as the block lasts."""
+    def listening(cls, at: socket.socket | None = None) -> Iterator["Receiver"]:
+        """A receiver at a port of its own, or at the given socket, for as long as the block lasts."""
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -227,6 +249,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 there.messages.append(Received(dict(self.headers.items()), body))
+                there.open.wait()
                 self.send_response(there.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -234,12 +257,18 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 return
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        at = at or socket.create_server(("127.0.0.1", 0))
+        server = ThreadingHTTPServer(at.getsockname(), Handler, bind_and_activate=False)
+        server.socket.close()
+        server.socket = at
         server.daemon_threads = True
-        there = cls(f"http://127.0.0.1:{server.server_address[1]}/hook")
+        host, port = at.getsockname()
+        there = cls(f"http://{host}:{port}/hook")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield there
+        there.open.set()
         server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

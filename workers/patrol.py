@@ -1,9 +1,14 @@
 """Patrol: rings for whatever is recorded but not moving, numbers the stream, runs the clocks. It may die at any time:
-everything it does is found in the store and done again by the next one."""
+everything it does is found in the store and done again by the next one.
+
+Several may run, on several machines. One acts, by a lease in the store, and each of its writes proves that it still
+does; what a frozen one can do after its time is ring once more, which is harmless.
+"""
 
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Event
 
 from sqlalchemy import select
@@ -15,43 +20,59 @@ from citybrain.indicators.snapshots import take_due
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH, queue_name
 from citybrain.store.claims import due
-from citybrain.store.database import StoreUnavailable
+from citybrain.store.database import Store, StoreUnavailable
+from citybrain.store.lease import Lease, LeasedStore, LeaseLost
 from citybrain.store.stream import forget_before, number_committed
 from citybrain.store.tables import events
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
+LEASE_MS = 5_000  # after a patrol has died the next one acts within that and a round
 STREAM_KEPT_MS = 7 * 24 * 3600 * 1000
 SWEEP_SECONDS = 600.0
 
 
 def patrol(here: Installation, stop: Event) -> None:
-    swept_at = 0.0
+    """Several may run; the one that holds the lease acts."""
+    lease = Lease(here.store, "patrol", LEASE_MS)
+    acting = LeasedStore(here.store, lease)
+    swept_at = -SWEEP_SECONDS
     while not stop.wait(ROUND_SECONDS):
         try:
-            walk_round(here)
+            if not lease.held:
+                if not lease.take():
+                    continue
+                log.info("this patrol acts from now on")
+            walk_round(here, acting)
             if time.monotonic() - swept_at > SWEEP_SECONDS:
-                sweep(here)
+                sweep(here, acting)
                 swept_at = time.monotonic()
+        except LeaseLost:
+            log.warning("this patrol was silent for so long that another one acts")
         except StoreUnavailable as error:
             log.warning("the store does not answer: %s", error)
         except Exception:
             log.exception("a round of the patrol failed; the next one begins in %.0f s", ROUND_SECONDS)
+    if lease.held:
+        with suppress(StoreUnavailable):
+            lease.release()
 
 
-def sweep(here: Installation) -> None:
+def sweep(here: Installation, acting: Store) -> None:
     """What need not be done every second."""
-    with here.store.write() as tx:
+    with acting.write() as tx:
         forget_before(tx, here.clock() - STREAM_KEPT_MS)
         note_changes(tx, here)
+    # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols
+    # take at once is the same and kept once.
     take_due(here)
 
 
-def walk_round(here: Installation) -> None:
-    follow_up(here.store, here.city, here.clock())
+def walk_round(here: Installation, acting: Store) -> None:
+    follow_up(acting, here.city, here.clock())
     here.ringer.ring(*waiting_queues(here))
-    with here.store.write() as tx:
+    with acting.write() as tx:
         number_committed(tx)
 
 

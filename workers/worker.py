@@ -24,8 +24,8 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import DequeueStrategy
 
-from citybrain.broker import client, redacted
 from citybrain.queue import Bells
+from citybrain.redis_url import client, redacted
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from sqlalchemy import func, select, text
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from citybrain.access import Here, asker
-from citybrain.broker import client
 from citybrain.keys import Role
 from citybrain.problem import Problem
-from citybrain.store.database import StoreUnavailable
-from citybrain.store.tables import cases, deliveries, events
+from citybrain.redis_url import client
+from citybrain.store.database import StoreUnavailable, now_ms
+from citybrain.store.tables import cases, deliveries, events, leases
 
 routes = APIRouter(tags=["operations 运行"])
 LOOPBACK = ("127.0.0.1", "::1")
@@ -54,6 +54,8 @@ def metrics(request: Request, here: Here) -> Response:
             for row in tx.execute(select(*columns, func.count()).select_from(table).group_by(*columns)):
                 labels = ",".join(f'{c.name}="{value}"' for c, value in zip(columns, row[:-1], strict=True))
                 lines.append(f"{name}{{{labels}}} {row[-1]}")
+        acting = tx.execute(select(func.count()).where(leases.c.lease_until > now_ms())).scalar_one()
+        lines += ["# TYPE citybrain_patrols_acting gauge", f"citybrain_patrols_acting {acting}"]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
 

@@ -15,6 +15,7 @@ from citybrain.casework.handling_clock import resume
 from citybrain.casework.writing import write
 from citybrain.city import City
 from citybrain.store.database import Store, StoreUnavailable
+from citybrain.store.lease import LeaseLost
 from citybrain.store.tables import cases
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def _each(store: Store, found: Iterable[str], now: int, step: Callable[[Connecti
         try:
             with store.write() as tx:
                 due += step(tx, load(tx, case_id, CLOCK, now))
-        except StoreUnavailable:
+        except (StoreUnavailable, LeaseLost):
             raise
         except Exception:
             log.exception("case %s could not be followed up", case_id)

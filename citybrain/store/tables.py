@@ -285,6 +285,14 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("value", Integer, nullable=False),
 )
+leases = Table(
+    "leases",  # what one process at a time does, and which one
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),  # host and process, for people
+    Column("fence", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+)
 
 stream = Table(
     "stream",  # what happened, in commit order once numbered

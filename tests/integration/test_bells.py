@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from citybrain import broker
 from citybrain.queue import DISPATCH, Bells, Ringer, domain_of, queue_name
+from citybrain.redis_url import client
 from workers.worker import work
 
 GRID, WATER, FIRE = queue_name("grid"), queue_name("water"), queue_name("fire")
@@ -57,7 +58,7 @@ def started() -> Iterator[Started]:
 
 @pytest.fixture
 def url(server: str) -> str:
-    with broker.client(server) as connection:
+    with client(server) as connection:
         connection.flushall()
     heard.clear()
     return server
@@ -90,7 +91,7 @@ def test_queue_names_keep_domains_and_dispatch_apart() -> None:
 @given(rounds=st.lists(st.lists(st.sampled_from(QUEUES), max_size=6), min_size=1, max_size=5))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_bell_waits_in_each_queue_that_was_rung_and_none_elsewhere(url: str, rounds: list[list[str]]) -> None:
-    with broker.client(url) as connection:
+    with client(url) as connection:
         connection.flushall()
     bells = bells_for(url)
     for names in rounds:
@@ -103,7 +104,7 @@ def test_one_bell_waits_in_each_queue_that_was_rung_and_none_elsewhere(url: str,
 def test_ring_is_judged_by_the_list_and_not_by_jobs_that_are_left_over(url: str) -> None:
     bells = bells_for(url)
     bells.ring([GRID])
-    with broker.client(url) as connection:
+    with client(url) as connection:
         connection.delete("rq:queue:citybrain:" + GRID)  # a worker took it and died
         assert connection.keys("rq:job:*")
     bells.ring([GRID])
@@ -148,7 +149,7 @@ def test_every_queue_is_heard_with_its_domain(url: str, worker: None) -> None:
 
 def test_busy_queue_does_not_starve_the_others(url: str) -> None:
     bells = bells_for(url)
-    with broker.client(url) as connection:
+    with client(url) as connection:
         for name in QUEUES:
             for _ in range(10):  # as if ten processes had rung at once
                 bells._enqueue([name])
@@ -168,7 +169,7 @@ def test_nothing_is_left_in_redis_once_bells_are_heard(url: str, worker: None) -
         bells_for(url).ring(QUEUES)
         time.sleep(0.05)
     time.sleep(0.2)
-    with broker.client(url) as connection:
+    with client(url) as connection:
         assert connection.keys("rq:job:*") == []
         assert connection.keys("rq:execution*") == []
 
@@ -212,7 +213,7 @@ def test_ringer_tells_an_outage_once_and_rings_what_was_marked_in_it(
 
 def test_ringer_coalesces(url: str) -> None:
     ringer = Ringer(bells_for(url))
-    with broker.client(url) as connection:
+    with client(url) as connection:
         before = connection.info("commandstats").get("cmdstat_llen", {}).get("calls", 0)
         until = time.monotonic() + 0.5
         marks = 0

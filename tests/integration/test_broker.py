@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from citybrain import broker
+from citybrain.redis_url import client, redacted
 
 Start = Callable[..., tuple[subprocess.Popen[bytes], broker.Broker]]
 
@@ -35,13 +36,13 @@ def start() -> Iterator[Start]:
 
 
 def fill(url: str, count: int = 200) -> None:
-    with broker.client(url) as connection:
+    with client(url) as connection:
         for number in range(count):
             connection.set(f"key{number}", "x" * 50)
 
 
 def size(url: str) -> int:
-    with broker.client(url) as connection:
+    with client(url) as connection:
         return int(connection.dbsize())
 
 
@@ -53,7 +54,7 @@ def test_broker_answers_on_a_private_socket_with_a_bounded_memory(tmp_path: Path
     _, found = start(tmp_path)
     path = Path(found.url.removeprefix("unix://"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    with broker.client(found.url) as connection:
+    with client(found.url) as connection:
         settings = connection.config_get("*")
     assert settings["port"] == "0"
     assert settings["appendonly"] == "yes"
@@ -113,7 +114,7 @@ def test_leftover_of_a_killed_supervisor_is_ended(
     try:
         process, found = start(tmp_path)
         assert process.pid != pid
-        with broker.client(found.url) as connection:
+        with client(found.url) as connection:
             assert connection.info("server")["process_id"] == process.pid
         assert not broker._is_ours(pid, (tmp_path / "broker").resolve())
     finally:
@@ -158,7 +159,7 @@ def test_port_with_a_password_where_sockets_do_not_work(
     assert stat.S_IMODE((tmp_path / "broker" / "broker.conf").stat().st_mode) == 0o600
     secret = found.url.partition("://:")[2].partition("@")[0]
     assert secret not in " ".join(found.argv)
-    assert secret not in broker.redacted(found.url)
+    assert secret not in redacted(found.url)
 
 
 def test_given_url_starts_nothing(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

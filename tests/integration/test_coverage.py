@@ -401,7 +401,7 @@ def test_a_declaration_with_a_mistake_is_refused(office: Office, changed: Any, s
 def test_snapshots_are_taken_once_and_are_what_the_record_gives(office: Office) -> None:
     office.record.whole("fire", moment("2026-12-01"), **HERE)
     office.record.write()
-    sweep(office.desk.here)
+    sweep(office.desk.here, office.desk.here.store)
     taken = office.desk.rows(coverage_snapshots)
     assert len({row.day for row in taken}) == 27
     assert max(row.day for row in taken) == "2026-12-19"
@@ -439,11 +439,11 @@ def test_a_day_is_settled_before_its_snapshot_is_taken(office: Office) -> None:
 def test_the_registry_that_was_loaded_is_in_the_ledger_once(office: Office) -> None:
     here = office.desk.here
     for _ in range(2):
-        sweep(here)
+        sweep(here, here.store)
     registry = here.city.registry
     others = {code: each.model_copy(update={"declared": []}) for code, each in registry.industries.items()}
     here.city = replace(here.city, registry=replace(registry, industries=others))
-    sweep(here)
+    sweep(here, here.store)
     with here.store.read() as tx:
         loaded = tx.execute(select(ledger.c.data).where(ledger.c.action == "registry.loaded")).scalars().all()
     assert len(loaded) == 2
@@ -453,7 +453,7 @@ def test_without_a_note_of_activity_the_installed_domains_were_always_active(off
     office.record.whole("fire", moment("2026-12-01"), **HERE)
     office.record.write()
     before = earned(office.coverage(level="town", division=TOWN, at="2026-12-05"))
-    sweep(office.desk.here)
+    sweep(office.desk.here, office.desk.here.store)
     assert before == earned(office.coverage(level="town", division=TOWN, at="2026-12-05")) == 1
     with office.desk.here.store.write() as tx:
         tx.execute(delete(domain_activity))

@@ -154,7 +154,7 @@ def test_a_case_whose_clock_cannot_be_reckoned_holds_up_no_other(desk: Desk) -> 
     desk.set(cases, cases.c.id == odd.id, left_seconds=10**14)
     desk.pass_time(days=8)
     desk.report({})
-    walk_round(desk.here)
+    walk_round(desk.here, desk.here.store)
     assert [desk.case(case.id).status for case in (odd, paused)] == ["suspended", "dispatched"]
     assert supervisions(desk, late) == 1
     assert "events.grid" in desk.bells.rung
@@ -165,16 +165,16 @@ def test_a_case_whose_clock_cannot_be_reckoned_holds_up_no_other(desk: Desk) -> 
 
 
 def test_patrol_rings_for_what_is_due_and_nobody_holds(desk: Desk) -> None:
-    walk_round(desk.here)
+    walk_round(desk.here, desk.here.store)
     assert desk.bells.rung == []
     desk.report({}, FIRE)
     desk.bells.rung.clear()  # both bells are lost
-    walk_round(desk.here)
+    walk_round(desk.here, desk.here.store)
     assert sorted(desk.bells.rung) == ["events.fire", "events.grid"]
     desk.bells.rung.clear()
     desk.set(events, events.c.domain == "grid", lease_until=2**53)  # a worker has it in hand
     desk.set(events, events.c.domain == "fire", due_at=2**53)  # to be tried again later
-    walk_round(desk.here)
+    walk_round(desk.here, desk.here.store)
     assert desk.bells.rung == []
     desk.set(events, events.c.domain == "grid", lease_until=1)  # the worker died
     assert waiting_queues(desk.here) == ["events.grid"]
@@ -195,7 +195,7 @@ def test_what_a_round_makes_due_is_rung_in_the_same_round(desk: Desk) -> None:
     desk.set(deliveries, deliveries.c.status == "pending", status="delivered")
     desk.pass_time(hours=1)
     desk.bells.rung.clear()
-    walk_round(desk.here)
+    walk_round(desk.here, desk.here.store)
     assert desk.bells.rung == ["dispatch"]
 
 

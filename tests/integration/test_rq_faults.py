@@ -20,6 +20,7 @@ import pytest
 
 from citybrain import broker
 from citybrain.queue import DISPATCH, Bells, queue_name
+from citybrain.redis_url import client
 from workers.worker import HardLimit, stop_on_signals, work
 
 GRID, WATER = queue_name("grid"), queue_name("water")
@@ -85,7 +86,7 @@ class City:
         self.start_broker()
         self.url = self.broker.url
         self.bells = bells_for(self.url)
-        self.redis = broker.client(self.url)
+        self.redis = client(self.url)
 
     def start_broker(self) -> None:
         process, self.broker = broker.start(self.folder)
