@@ -16,6 +16,7 @@ from citybrain.installation import Installation
 from citybrain.queue import DISPATCH, queue_name
 from citybrain.store.claims import due
 from citybrain.store.database import StoreUnavailable
+from citybrain.store.partitions import make_partitions
 from citybrain.store.stream import forget_before, number_committed
 from citybrain.store.tables import events
 
@@ -46,6 +47,8 @@ def sweep(here: Installation) -> None:
         forget_before(tx, here.clock() - STREAM_KEPT_MS)
         note_changes(tx, here)
     take_due(here)
+    with here.store.write() as tx:
+        make_partitions(tx, here.clock(), here.clock())
 
 
 def walk_round(here: Installation) -> None:

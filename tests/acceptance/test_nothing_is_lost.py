@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import redis
+from postgres import both_stores
 from serving import Receiver, Service
+
+pytestmark = both_stores
 
 EVENTS, BATCH = 3_000, 50
 
