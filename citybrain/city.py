@@ -72,6 +72,7 @@ class City:
         """`county (Council district)`: the word that files and requests use, and what it means here."""
         named = self.levels[level].name_en if level in self.levels else level
         return level if named.lower() == level else f"{level} ({named})"
+
     @cached_property
     def basis(self) -> dict[str, str]:
         """What a decision takes from this pack, each by a hash of its content; the boundaries have their edition."""

@@ -61,9 +61,8 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
         now = here.clock()
         filed = [Filed.of_record(row, here.city.zone) for row in rows]
         decisions = here.domains[domain].decide(filed, here.context(domain, now))
-        with here.store.write() as tx:
-            due = open_cases(tx, rows, decisions, here.basis(domain), here.city, now)
-        if due:
+        basis = here.basis(domain)
+        if here.store.transact(lambda tx: open_cases(tx, rows, decisions, basis, here.city, now)):
             here.ringer.ring(DISPATCH)
     except (ClaimLost, StoreUnavailable) as error:
         log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, type(error).__name__)

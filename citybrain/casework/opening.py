@@ -33,8 +33,9 @@ def open_cases(
 ) -> int:
     """One transaction: completes the claims on the events (raises ClaimLost) and writes every consequence. Returns
     how many deliveries are due at once. `basis` says what the decisions rest on, `now` when they were made."""
-    merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
+    # Numbers first: until the end others wait for theirs, so that two batches never open one merge key's case twice.
     numbers = iter(next_numbers(tx, rows[0].domain, len(rows), city.zone, now))
+    merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
     amendments: list[Amendment] = []
     joined: dict[int, list[str]] = {}
     done: list[dict[str, Any]] = []

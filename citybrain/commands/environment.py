@@ -55,9 +55,21 @@ def _database(value: str) -> str:
 
 
 def _redis(value: str) -> str:
-    parts = _split(value)
+    parts = _split(value) if "+sentinel://" not in value else None
     needed = {"redis": "hostname", "rediss": "hostname", "unix": "path"}.get(parts.scheme) if parts else None
-    return "" if needed and getattr(parts, needed) else "redis://HOST:PORT, rediss://HOST:PORT or unix:///SOCKET"
+    if needed and getattr(parts, needed) or _sentinels(value):
+        return ""
+    return "redis://HOST:PORT, rediss://HOST:PORT, unix:///SOCKET or redis+sentinel://HOST:PORT,HOST:PORT/MASTER"
+
+
+def _sentinels(value: str) -> bool:
+    from citybrain.redis_url import client  # a tenth of a second to import
+
+    try:
+        client(value).close()
+    except ValueError:
+        return False
+    return "+sentinel://" in value
 
 
 def _web(value: str) -> str:

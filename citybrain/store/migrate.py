@@ -7,10 +7,14 @@ import signal
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, event, inspect, text
 
+from citybrain.clock import now_ms
 from citybrain.store.database import Store, StoreUnavailable
+from citybrain.store.locks import Lock, take
+from citybrain.store.partitions import make_partitions
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +23,17 @@ TABLE = "alembic_version"
 
 
 def migrate(url: str) -> None:
-    """Forward only, in one transaction. Does nothing when the tables are up to date."""
-    store = Store(url)
+    """Forward only, in one transaction. Does nothing when the tables are up to date; makes months ahead in any case."""
+    store = Store(url, patient=True)
+    if store.engine.dialect.name == "sqlite":
+        event.listen(store.engine, "connect", _let_tables_be_rebuilt)
     try:
         if is_behind(store):
             with store.write() as tx:
                 _upgrade(tx)
+        if store.engine.dialect.name == "postgresql":
+            with store.write() as tx:
+                make_partitions(tx, now_ms(), now_ms())
     finally:
         store.close()
 
@@ -65,12 +74,20 @@ def _newest() -> str:
     return max(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
+def _let_tables_be_rebuilt(connection: Any, _record: Any) -> None:
+    """Dropping a table that was rebuilt must not look into those that refer to it; `_upgrade` does, at the end."""
+    connection.execute("PRAGMA foreign_keys=OFF")
+
+
 def _upgrade(tx: Connection) -> None:
     """Sees what another process may have done since `is_behind` looked."""
     from alembic import command  # a quarter of a second to import, and most starts need none of it
     from alembic.config import Config
 
+    take(tx, Lock.TABLES)
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     config.attributes["connection"] = tx
     command.upgrade(config, "head")
+    if tx.dialect.name == "sqlite" and (wrong := tx.execute(text("PRAGMA foreign_key_check")).first()):
+        raise RuntimeError(f"the migration would leave rows of {wrong[0]} without what they refer to")
