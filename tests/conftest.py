@@ -1,6 +1,7 @@
 """The fixtures that all tests share; what they are made of stands in `serving` and `desk`."""
 
 from desk import desk, new_desk, packs
+from hypothesis import settings
 from postgres import empty_url, postgres, pytest_generate_tests, store_kind
 from serving import editions, new_service, new_store, receiver, service, shared_service
 
@@ -8,3 +9,6 @@ __all__ = [
     "desk", "editions", "empty_url", "new_desk", "new_service", "new_store", "packs", "postgres",
     "pytest_generate_tests", "receiver", "service", "shared_service", "store_kind",
 ]  # fmt: skip
+
+settings.register_profile("any machine", deadline=None)  # a slow one is not a wrong one
+settings.load_profile("any machine")
