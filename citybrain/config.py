@@ -1,6 +1,7 @@
 """Where this installation keeps its data and finds its city, store and broker: flags first, then the environment."""
 
 import os
+import re
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ class Config:
         config = cls(
             data=data,
             city=Path(env.get("CITYBRAIN_CITY") or BUILTIN_CITY).resolve(),
-            database_url=_database_url(env.get("CITYBRAIN_DATABASE_URL"), data),
+            database_url=database_url(env.get("CITYBRAIN_DATABASE_URL"), data),
             redis_url=env.get("CITYBRAIN_REDIS_URL") or None,
             host=env.get("CITYBRAIN_HOST") or "127.0.0.1",
             port=int(env.get("CITYBRAIN_PORT") or 8000),
@@ -72,7 +73,8 @@ class Config:
         return env
 
 
-def _database_url(url: str | None, data: Path) -> str:
+def database_url(url: str | None, data: Path) -> str:
+    """As SQLAlchemy reads it; without one, SQLite in the data folder."""
     if not url:
         return f"sqlite:///{data / 'citybrain.db'}"
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return re.sub("^postgres(ql)?://", "postgresql+psycopg://", url)

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, inser
 
 from citybrain.problem import Problem
 from citybrain.store.database import Store
-from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.ledger import Entry, append_to_city, lock_city
 from citybrain.store.tables import cases, events, keys, sessions, work_orders
+from citybrain.store.upsert import insert_or
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 REFRESH_SECONDS = 0.25  # a revoked key is refused after this at the latest
@@ -135,11 +136,9 @@ def create_key(
     """Stores the hash and returns the key, which is shown this once. Raises Problem for a bad or taken name."""
     if not NAME.fullmatch(name):
         raise Problem(422, f"name {name!r}: letters, digits and . _ @ - only, 64 at most")
-    if tx.execute(select(keys.c.name).where(keys.c.name == name)).first():
-        raise Problem(409, f"a key named {name!r} exists or existed; names are not used twice: the ledger names them")
     plain = plain or f"cb{secrets.token_hex(5)}.{secrets.token_urlsafe(32)}"
-    tx.execute(
-        insert(keys).values(
+    made = tx.execute(
+        insert_or(tx, keys).values(
             name=name,
             prefix=_prefix(plain),
             hash=_hash(plain),
@@ -151,14 +150,17 @@ def create_key(
             demo=scope.get("demo", False),
             created_at=now,
             expires_at=scope.get("expires_at"),
-        )
-    )
+        ).on_conflict_do_nothing()
+    )  # fmt: skip
+    if not made.rowcount:
+        raise Problem(409, f"a key named {name!r} exists or existed; names are not used twice: the ledger names them")
     append_to_city(tx, Entry("key.created", actor, {"name": name, "role": role}), now)
     return plain
 
 
 def ensure_admin(tx: Connection, plain: str, now: int) -> None:
     """Makes `plain` the one admin key: at the first start, and whenever the installation is given another."""
+    lock_city(tx)  # several machines may start at once
     same = (keys.c.role == Role.ADMIN) & (keys.c.prefix == _prefix(plain)) & keys.c.revoked_at.is_(None)
     if tx.execute(select(keys.c.name).where(same)).first():
         return

@@ -1,6 +1,10 @@
 """The fixtures that all tests share; what they are made of stands in `serving` and `desk`."""
 
 from desk import desk, new_desk, packs
-from serving import editions, new_service, receiver, service, shared_service
+from postgres import empty_url, postgres, pytest_generate_tests, store_kind
+from serving import editions, new_service, new_store, receiver, service, shared_service
 
-__all__ = ["desk", "editions", "new_desk", "new_service", "packs", "receiver", "service", "shared_service"]
+__all__ = [
+    "desk", "editions", "empty_url", "new_desk", "new_service", "new_store", "packs", "postgres",
+    "pytest_generate_tests", "receiver", "service", "shared_service", "store_kind",
+]  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+import postgres
 import pytest
 from sqlalchemy import Row, Table, event, select, update
 
@@ -166,16 +167,18 @@ def packs(editions: Path) -> tuple[City, dict[str, Domain], Locator]:
 
 @pytest.fixture(scope="session")
 def new_desk(packs: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A maker of desks, each on a folder of its own."""
+    """A maker of desks, each on a folder of its own; on SQLite there, unless a database's address is given."""
     empty = tmp_path_factory.mktemp("empty") / "citybrain.db"
     migrate(f"sqlite:///{empty}")
 
-    def make(folder: Path) -> Desk:
+    def make(folder: Path, url: str | None = None) -> Desk:
         city, domains, locator = packs
-        shutil.copy(empty, folder)
-        config = Config(folder, BUILTIN_CITY, f"sqlite:///{folder / empty.name}", None)
+        if url is None:
+            shutil.copy(empty, folder)
+        config = Config(folder, BUILTIN_CITY, url or f"sqlite:///{folder / empty.name}", None)
         store, bells = Store(config.database_url), Bells()
-        event.listen(store.engine, "connect", _spare_the_disk)
+        if url is None:
+            event.listen(store.engine, "connect", _spare_the_disk)
         here = Installation(config, city, domains, store, cast(Ringer, bells))
         vars(here)["locator"] = locator  # the ground is the same for all and read once
         desk = Desk(here, round(MONDAY.timestamp() * 1000), bells)
@@ -191,7 +194,10 @@ def _spare_the_disk(connection: Any, _record: Any) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, new_desk: Any) -> Iterator[Desk]:
-    made: Desk = new_desk(tmp_path)
+def desk(tmp_path: Path, new_desk: Any, store_kind: str, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    url = request.getfixturevalue("postgres").desk if store_kind == "postgresql" else None
+    made: Desk = new_desk(tmp_path, url)
     yield made
     made.here.store.close()
+    if url:
+        postgres.empty(url)

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import Server
 
 from citybrain.clock import now_ms
+from citybrain.config import database_url
 from citybrain.keys import REFRESH_SECONDS, create_key
 from citybrain.store.database import Store
 
@@ -31,7 +33,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(holds: Callable[[], Any], seconds: float = 120) -> Any:
     """What `holds()` answers, as soon as that is true."""
     ends = time.monotonic() + seconds
     while not (found := holds()):
@@ -101,6 +103,10 @@ class Service(Api):
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def database_url(self) -> str:
+        return database_url(self.environment.get("CITYBRAIN_DATABASE_URL"), self.data)
+
+    @property
     def admin_key(self) -> str:  # type: ignore[override]
         return (self.data / "admin.key").read_text().strip()
 
@@ -136,7 +142,7 @@ class Service(Api):
     def key(self, role: str, name: str, **scope: str) -> str:
         """As `citybrain keys create` makes it, without starting a process for each."""
         codes = {option: text.split(",") for option, text in scope.items() if option != "datum"}
-        store = Store(f"sqlite:///{self.data / 'citybrain.db'}")
+        store = Store(self.database_url)
         with store.write() as tx:
             plain = create_key(tx, name, role, now_ms(), "test", datum=scope.get("datum"), **codes)
         store.close()
@@ -156,13 +162,22 @@ def editions() -> Path:
     return EDITIONS
 
 
+@pytest.fixture(scope="session")
+def new_store(store_kind: str, request: pytest.FixtureRequest) -> Any:
+    """A maker of the environment that names a service's store: nothing for SQLite, an empty database's address."""
+    if store_kind == "sqlite":
+        return dict
+    server: Server = request.getfixturevalue("postgres")
+    return lambda: {"CITYBRAIN_DATABASE_URL": server.empty_database().replace("+psycopg", "")}
+
+
 @pytest.fixture
-def new_service(tmp_path: Path, editions: Path) -> Iterator[Any]:
+def new_service(tmp_path: Path, editions: Path, new_store: Any) -> Iterator[Any]:
     """A maker of installations: `new_service(**environment)` on empty data, not started."""
     made: list[Service] = []
 
     def make(**environment: str) -> Service:
-        made.append(make_service(tmp_path / f"data{len(made)}", editions, **environment))
+        made.append(make_service(tmp_path / f"data{len(made)}", editions, **new_store() | environment))
         return made[-1]
 
     yield make
@@ -172,18 +187,18 @@ def new_service(tmp_path: Path, editions: Path) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory, editions: Path, new_store: Any) -> Iterator[Service]:
     """One running installation for a module; webhooks may reach this machine."""
-    made = make_service(tmp_path_factory.mktemp("city") / "data", editions)
+    made = make_service(tmp_path_factory.mktemp("city") / "data", editions, **new_store())
     made.start()
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="session")
-def shared_service(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Service]:
+def shared_service(tmp_path_factory: pytest.TempPathFactory, editions: Path, new_store: Any) -> Iterator[Service]:
     """One running installation for all modules whose tests use keys of their own and look at nobody else's events."""
-    made = make_service(tmp_path_factory.mktemp("shared") / "data", editions)
+    made = make_service(tmp_path_factory.mktemp("shared") / "data", editions, **new_store())
     made.start()
     yield made
     made.stop()

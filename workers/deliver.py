@@ -120,8 +120,8 @@ class PostRoom:
         """Returns whether more is due. What cannot be recorded is sent again when its lease has ended."""
         rng = random.Random()  # noqa: S311 - jitter
         try:
-            with self._here.store.write() as tx:
-                settle(tx, batch, self._here.clock(), rng)
+            self._here.store.transact(lambda tx: settle(tx, batch, self._here.clock(), rng))
+            with self._here.store.read() as tx:
                 return anything_due(tx)
         except ClaimLost:
             if len(batch) > 1:

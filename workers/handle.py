@@ -60,9 +60,7 @@ def handle_batch(here: Installation, domain: str) -> int:
 def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]) -> None:
     try:
         decisions = here.domains[domain].decide([_filed(row) for row in rows], here.context(domain))
-        with here.store.write() as tx:
-            due = open_cases(tx, rows, decisions, here.city, here.clock())
-        if due:
+        if here.store.transact(lambda tx: open_cases(tx, rows, decisions, here.city, here.clock())):
             here.ringer.ring(DISPATCH)
     except (ClaimLost, StoreUnavailable) as error:
         log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, type(error).__name__)

@@ -22,6 +22,7 @@ from citybrain.queue import DISPATCH, queue_name
 from citybrain.store.claims import due
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.lease import Lease, LeasedStore, LeaseLost
+from citybrain.store.partitions import make_partitions
 from citybrain.store.stream import forget_before, number_committed
 from citybrain.store.tables import events
 
@@ -64,6 +65,8 @@ def sweep(here: Installation, acting: Store) -> None:
     with acting.write() as tx:
         forget_before(tx, here.clock() - STREAM_KEPT_MS)
         note_changes(tx, here)
+    with acting.write() as tx:
+        make_partitions(tx, here.clock(), here.clock())
     # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols
     # take at once is the same and kept once.
     take_due(here)

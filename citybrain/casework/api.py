@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
+from sqlalchemy import Connection
 
 from citybrain.access import Asker, Here
 from citybrain.casework import reading
@@ -64,11 +65,14 @@ def act_on_case(case_id: str, action: str, key: Asker, here: Here, body: AnyJson
 def do_action(here: Installation, key: Key, case_id: str, action: str, body: Any) -> dict[str, Any]:
     key.require(May.VERIFY if action == "verify" else May.ACT)
     request = parse_request(action, body)
+
+    def do(tx: Connection) -> tuple[str, int]:
+        found = reading.visible_case(tx, case_id, key, here.city).id
+        turn = Turn(tx, request, key.name, here, cases_visible(key, here.city))
+        return found, act(turn, found, action, here.clock())
+
     try:
-        with here.store.write() as tx:
-            row = reading.visible_case(tx, case_id, key, here.city)
-            turn = Turn(tx, request, key.name, here, cases_visible(key, here.city))
-            due = act(turn, row.id, action, here.clock())
+        row_id, due = here.store.transact(do)
     except StaleVersion:
         with here.store.read() as tx:
             present = reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
@@ -78,7 +82,7 @@ def do_action(here: Installation, key: Key, case_id: str, action: str, body: Any
     if due:
         here.ringer.ring(DISPATCH)
     with here.store.read() as tx:  # by its id: a case that was moved out of the key's divisions is answered once more
-        return reading.whole_case(tx, reading.case_of(tx, row.id), here)
+        return reading.whole_case(tx, reading.case_of(tx, row_id), here)
 
 
 @routes.get("/work-orders/{order_id}")
@@ -93,10 +97,12 @@ def give_feedback(order_id: str, key: Asker, here: Here, body: AnyJson = None) -
     """The work order after the feedback; the same `feedback_id` again has no second effect."""
     key.require(May.FEEDBACK)
     feedback = parse_feedback(body)
-    with here.store.write() as tx:
+
+    def record(tx: Connection) -> int:
         order = reading.visible_order(tx, order_id, key, here.city)
-        due = take(tx, order.id, order.case_id, feedback, key.name, here.city, here.clock())
-    if due:
+        return take(tx, order.id, order.case_id, feedback, key.name, here.city, here.clock())
+
+    if here.store.transact(record):
         here.ringer.ring(DISPATCH)
     with here.store.read() as tx:
         return _order(here, key, order_id, tx)

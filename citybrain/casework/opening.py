@@ -24,8 +24,9 @@ LEVELS = ("county", "town", "village", "cell")
 def open_cases(tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Decision], city: City, now: int) -> int:
     """One transaction: completes the claims on the events (raises ClaimLost) and writes every consequence. Returns
     how many deliveries are due at once."""
-    merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
+    # Numbers first: until the end others wait for theirs, so that two batches never open one merge key's case twice.
     numbers = iter(next_numbers(tx, rows[0].domain, len(rows), city.zone, now))
+    merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
     amendments: list[Amendment] = []
     joined: dict[int, list[str]] = {}
     done: list[dict[str, Any]] = []

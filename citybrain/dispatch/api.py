@@ -17,6 +17,7 @@ from citybrain.listing import Cursor, Limit, Word, page
 from citybrain.problem import Problem, not_found
 from citybrain.queue import DISPATCH
 from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.locks import Lock, take
 from citybrain.store.tables import deliveries, endpoints
 
 routes = APIRouter(prefix="/api/v1", tags=["dispatch 推送"])
@@ -148,7 +149,8 @@ def retry_delivery(delivery_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 def _retry(tx: Connection, delivery_id: str, key: Key, here: Installation) -> dict[str, Any]:
     mine = (deliveries.c.id == delivery_id) & _visible(key, here)
-    row = tx.execute(select(deliveries).where(mine)).first()
+    take(tx, Lock.ENDPOINTS, shared=True)
+    row = tx.execute(select(deliveries).where(mine).with_for_update()).first()
     if row is None:
         raise not_found("delivery")
     if row.status not in ("failed", "pending"):

@@ -5,15 +5,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal_column, select, update
 
 from citybrain.dispatch.outbox import DISABLED, hold, hold_back
 from citybrain.dispatch.sender import Outcome, Outgoing, backoff
 from citybrain.dispatch.unmasking import Persons, persons_in, unmasked
 from citybrain.store import claims
+from citybrain.store.bulk import insert_rows
 from citybrain.store.database import now_ms
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.locks import Lock, take
 from citybrain.store.tables import attempts, deliveries, endpoints
 
 LEASE_MS = 25_000  # longer than the longest attempt, 15 s
@@ -72,6 +74,10 @@ def anything_due(tx: Connection) -> bool:
 
 def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Random) -> None:
     """Records the attempts and moves each delivery on. Raises ClaimLost when one was claimed again meanwhile."""
+    if any(each.outcome.kind == "gone" for each in ended):
+        take(tx, Lock.ENDPOINTS)
+    touched = sorted({each.delivery.endpoint_id for each in ended})
+    tx.execute(select(endpoints.c.id).where(endpoints.c.id.in_(touched)).order_by(endpoints.c.id).with_for_update())
     claims.complete(tx, deliveries, [_moved(attempt, now, rng) for attempt in ended])
     rows = [
         {
@@ -84,8 +90,8 @@ def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Rando
         }
         for each in ended
     ]
-    tx.execute(insert(attempts), rows)
-    for endpoint_id in sorted({each.delivery.endpoint_id for each in ended}):
+    insert_rows(tx, attempts, rows)
+    for endpoint_id in touched:
         _judge(tx, endpoint_id, [each for each in ended if each.delivery.endpoint_id == endpoint_id], now)
     hold_back(tx, [each.delivery.id for each in ended])
 

@@ -15,6 +15,7 @@ from citybrain.installation import Installation
 from citybrain.problem import Problem, field_errors, invalid, not_found
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.locks import Lock, take
 from citybrain.store.tables import deliveries, endpoints
 
 OVERLAP_MS = 24 * 3600 * 1000  # both secrets sign for a day after a rotation
@@ -69,6 +70,7 @@ def create(tx: Connection, change: dict[str, Any], city: City, actor: str, now: 
     for name in ("name", "url"):
         if not change.get(name):
             raise invalid(name, "it is required", "add it to the body")
+    take(tx, Lock.ENDPOINTS)
     _check_name(tx, change["name"], None)
     row: dict[str, Any] = {"department": None, "unmasked": False} | {
         name: v for name, v in change.items() if v is not None
@@ -82,7 +84,7 @@ def create(tx: Connection, change: dict[str, Any], city: City, actor: str, now: 
 
 
 def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], city: City, actor: str, now: int) -> None:
-    find(tx, endpoint_id)
+    _find_to_change(tx, endpoint_id)
     if change.get("name"):
         _check_name(tx, change["name"], endpoint_id)
     empty: dict[str, Any] = {"domains": [], "divisions": [], "types": []}
@@ -97,7 +99,7 @@ def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], ci
 
 
 def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int) -> str:
-    row = find(tx, endpoint_id)
+    row = _find_to_change(tx, endpoint_id)
     secret = new_secret()
     still = [{"secret": row.secrets[0]["secret"], "until": now + OVERLAP_MS}]
     secrets = [{"secret": secret, "until": None}, *still]
@@ -108,7 +110,7 @@ def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int) -> str
 
 def set_enabled(tx: Connection, endpoint_id: str, enabled: bool, actor: str, now: int) -> None:
     """While disabled nothing is skipped: what it should get is held, and released when it is enabled."""
-    find(tx, endpoint_id)
+    _find_to_change(tx, endpoint_id)
     values = {"enabled": enabled, "disabled_because": None if enabled else "by hand"}
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
     if enabled:
@@ -119,7 +121,7 @@ def set_enabled(tx: Connection, endpoint_id: str, enabled: bool, actor: str, now
 
 
 def delete(tx: Connection, endpoint_id: str, actor: str, now: int) -> None:
-    row = find(tx, endpoint_id)
+    row = _find_to_change(tx, endpoint_id)
     orphan(tx, endpoint_id)
     gone = f"{row.name} (deleted {endpoint_id[-6:]})"
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(deleted_at=now, enabled=False, name=gone))
@@ -128,7 +130,7 @@ def delete(tx: Connection, endpoint_id: str, actor: str, now: int) -> None:
 
 def send_test(tx: Connection, endpoint_id: str, city: City, actor: str, now: int) -> str:
     """A delivery of type `endpoint.test` on the ordinary way; returns its id."""
-    row = find(tx, endpoint_id)
+    row = _find_to_change(tx, endpoint_id)
     data = {"endpoint": {"id": row.id, "name": row.name}, "by": actor}
     body = orjson.dumps({"type": "endpoint.test", "timestamp": rfc3339(now, city.zone), "data": data}).decode()
     message_id = f"msg_{new_id()}"
@@ -144,7 +146,7 @@ def send_test(tx: Connection, endpoint_id: str, city: City, actor: str, now: int
 def replay(tx: Connection, endpoint_id: str, since: int, actor: str, now: int) -> int:
     """Sends again, with the same ids, what was made since then and is delivered or failed; to a disabled endpoint when
     it is enabled. Returns how many."""
-    row = find(tx, endpoint_id)
+    row = _find_to_change(tx, endpoint_id)
     mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.created_at >= since)
     mine &= deliveries.c.status.in_(("delivered", "failed"))
     again = tx.execute(update(deliveries).where(mine).values(due_at=now, tries=0, **state_at(row)))
@@ -157,6 +159,13 @@ def find(tx: Connection, endpoint_id: str) -> Row[Any]:
     if row is None:
         raise not_found("endpoint")
     return row
+
+
+def _find_to_change(tx: Connection, endpoint_id: str) -> Row[Any]:
+    """Nobody addresses, sends or settles anything by what it was, until the transaction has ended."""
+    take(tx, Lock.ENDPOINTS)
+    tx.execute(select(endpoints.c.id).where(endpoints.c.id == endpoint_id).with_for_update())
+    return find(tx, endpoint_id)
 
 
 def as_dict(row: Row[Any], city: City) -> dict[str, Any]:

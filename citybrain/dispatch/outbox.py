@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
+from citybrain.store.bulk import insert_rows
 from citybrain.store.ids import new_id
+from citybrain.store.locks import Lock, take
 from citybrain.store.tables import deliveries, endpoints
 
 NO_ENDPOINT = "no_endpoint"
@@ -40,7 +42,8 @@ class Message:
 
 
 def enabled_and_disabled(tx: Connection) -> Sequence[Row[Any]]:
-    """Every endpoint there is, once a transaction."""
+    """Every endpoint there is, once a transaction; none comes, goes or is switched until it has ended."""
+    take(tx, Lock.ENDPOINTS, shared=True)
     return tx.execute(select(endpoints).where(endpoints.c.deleted_at.is_(None))).all()
 
 
@@ -50,7 +53,7 @@ def post(tx: Connection, messages: Sequence[Message], city: Structure, now: int)
         return 0
     known = enabled_and_disabled(tx)
     rows = [row for message in messages for row in _deliveries(message, known, city, now)]
-    tx.execute(insert(deliveries), rows)
+    insert_rows(tx, deliveries, rows)
     return sum(row["status"] == "pending" for row in rows)
 
 

@@ -13,7 +13,7 @@ from citybrain.city import City
 from citybrain.clock import Clock
 from citybrain.indicators.spans import FOREVER, Ints
 from citybrain.store.coverage_tables import domain_activity
-from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.ledger import Entry, append_to_city, lock_city
 from citybrain.store.tables import MILESTONES, ledger
 
 PATROL = "patrol"
@@ -33,7 +33,8 @@ class Observed(Protocol):
 
 
 def note_changes(tx: Connection, here: Observed) -> None:
-    """Repeating it changes nothing."""
+    """Repeating it changes nothing, and two who do it at once do it once."""
+    lock_city(tx)
     _note_domains(tx, here)
     _note_registry(tx, here.city, here.clock())
 

@@ -18,7 +18,7 @@ from citybrain.industries import EVERYWHERE, DeclaredRow, wrong_declaration
 from citybrain.problem import FieldError, Problem, field_errors, not_found
 from citybrain.store.coverage_tables import declarations
 from citybrain.store.ids import new_id
-from citybrain.store.ledger import Entry, append_to_city
+from citybrain.store.ledger import Entry, append_to_city, lock_city
 from geo.mistake import did_you_mean
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -78,6 +78,7 @@ def declare(tx: Connection, city: City, industry: str, raw: Any, actor: str, now
         wrong.append(f"from today on: what was is not declared afterwards, found {row.from_}")
     if wrong:
         raise _unprocessable([FieldError("declaration", each, "see GET /api/v1/industries") for each in wrong])
+    lock_city(tx)
     for other in all_declarations(tx, city):
         if other.industry == industry and row.meets(other.row):
             raise Problem(409, "it is declared there already", declaration=declaration_dict(other, city, now))
@@ -98,6 +99,7 @@ def declare(tx: Connection, city: City, industry: str, raw: Any, actor: str, now
 
 def end(tx: Connection, city: City, industry: str, declaration_id: str, raw: Any, actor: str, now: int) -> Row[Any]:
     """Ends a row that was declared at run time, today at the earliest: what was in force stays so."""
+    lock_city(tx)
     row = find(tx, industry, declaration_id)
     ending, today = _parse(Ending, raw), day_of(now, city.zone)
     last = ending.to or today

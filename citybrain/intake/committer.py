@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from citybrain.intake.filing import Filing, Receipt
+from citybrain.store.database import StoreUnavailable
 
 AT_ONCE = 1_000  # filings in one transaction
 BACKLOG = 20_000  # filings that wait at most; more is refused before memory is at risk
@@ -66,12 +67,12 @@ class Committer:
         try:
             receipts = self._file([filing for filings, _, _ in batch for filing in filings])
         except Exception as error:
-            if len(batch) > 1:  # one request's fault must not be the others'
+            if len(batch) > 1 and not isinstance(error, StoreUnavailable):  # one request's fault is not the others'
                 for each in batch:
                     self._write([each])
                 return
-            _, loop, future = batch[0]
-            loop.call_soon_threadsafe(_fail, future, error)
+            for _, loop, future in batch:
+                loop.call_soon_threadsafe(_fail, future, error)
             return
         start = 0
         for filings, loop, future in batch:

@@ -82,7 +82,7 @@ def replay_event(event_id: str, key: Asker, here: Here) -> dict[str, Any]:
     now = here.clock()
     visible = events_visible(key, here.city)
     with here.store.write() as tx:
-        row = tx.execute(select(events).where(events.c.id == event_id, visible)).first()
+        row = tx.execute(select(events).where(events.c.id == event_id, visible).with_for_update()).first()
         if row is None:
             raise not_found("event")
         if row.state != "quarantined":

@@ -1,11 +1,12 @@
 """Claims: who may work on a row that is due. A lease ends by the database's clock; a fence tells a late worker that
 it has lost the row, so that effects and completion happen once, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, select, update
 
+from citybrain.store.bulk import update_rows
 from citybrain.store.database import now_ms
 
 ORDER = tuple[ColumnElement[Any], ...]
@@ -27,28 +28,20 @@ def claim(
     chosen: Select[Any] = select(table.c.id).where(where, due(table)).order_by(*order).limit(limit)
     if tx.dialect.name == "postgresql":
         chosen = chosen.with_for_update(skip_locked=True)
+    mine = chosen.cte("chosen").prefix_with("MATERIALIZED", dialect="postgresql")  # locked once, whatever the plan
     statement = (
         update(table)
-        .where(table.c.id.in_(chosen.scalar_subquery()))
+        .where(table.c.id.in_(select(mine.c.id)))
         .values(lease_until=now_ms() + lease_ms, fence=table.c.fence + 1, tries=table.c.tries + 1)
         .returning(*table.c)
     )
     return tx.execute(statement).all()
 
 
-def complete(tx: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+def complete(tx: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Ends the claims, once: each row has `id`, the `fence` it was claimed with, and the columns to set (the same in
     every row). Raises ClaimLost when any of them was claimed again, or ended, meanwhile."""
-    batch = [{f"b_{name}": value for name, value in row.items()} | {"b_lease_until": 0} for row in rows]
-    if not batch:
-        return
-    columns = [name[2:] for name in batch[0] if name not in ("b_id", "b_fence")]
-    statement = (
-        update(table)
-        .where(table.c.id == bindparam("b_id"), table.c.fence == bindparam("b_fence"))
-        .values({name: bindparam(f"b_{name}") for name in columns} | {"fence": table.c.fence + 1})
-    )
-    if tx.execute(statement, batch).rowcount != len(batch):
+    if update_rows(tx, table, ("id", "fence"), rows, lease_until=0, fence=table.c.fence + 1) != len(rows):
         raise ClaimLost(table.name)
 
 

@@ -1,22 +1,32 @@
-"""Opens the store and decides how a transaction begins: readers see one snapshot, writers take their lock at once."""
+"""The store's transactions: readers see one snapshot, writers commit whole and on disk. What keeps the store from
+answering, whichever it is, is one error, after which repeating is safe."""
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import BigInteger, Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-BUSY_MS = 10_000
+from citybrain.store.engine import engines
+
+T = TypeVar("T")
+TRIES = 5  # of a transaction that others stood in the way of
+IN_THE_WAY = ("40001", "40P01")  # serialization failure, deadlock
 
 
 class StoreUnavailable(Exception):
-    """The store could not take or answer this now; nothing was kept, and repeating is safe."""
+    """The store could not take or answer this now. Nothing was kept, unless the answer to the commit itself was lost;
+    either way repeating is safe."""
+
+
+class Conflict(StoreUnavailable):
+    """Two transactions waited for each other, and PostgreSQL rolled this one back: it may go again at once."""
 
 
 class now_ms(FunctionElement[int]):
@@ -38,23 +48,35 @@ def _now_postgresql(*_: Any, **__: Any) -> str:
 
 
 class Store:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patient: bool = False) -> None:
+        """`patient`: for commands that look at everything and may take their time."""
         self.url = url
-        sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if sqlite else create_engine(url, hide_parameters=True)
-        self._writer = self.engine.execution_options(citybrain_write=True)
+        self.engine, self._reader, self._writer = engines(url, patient=patient)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot."""
-        with _unavailable_as_such(), self.engine.begin() as connection:
+        with _unavailable_as_such(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction that holds the write lock from its start and is on disk when the block ends."""
+        """One transaction that is on disk when the block ends. On SQLite it is the only writer from its start; on
+        PostgreSQL others write meanwhile, and each statement sees what they have committed by then."""
         with _unavailable_as_such(), self._writer.begin() as connection:
             yield connection
+
+    def transact(self, do: Callable[[Connection], T]) -> T:
+        """`do` in a transaction as of `write`, again when others stood in its way: it must have no other effects."""
+        for left in reversed(range(TRIES)):
+            try:
+                with self.write() as tx:
+                    return do(tx)
+            except Conflict:
+                if not left:
+                    raise
+                time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - so that they do not meet again
+        raise AssertionError
 
     def close(self) -> None:
         self.engine.dispose()
@@ -64,33 +86,11 @@ class Store:
 def _unavailable_as_such() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:  # locked, disk full, I/O error, connection gone
-        raise StoreUnavailable(str(error.orig)) from error
     except PoolTimeout as error:
         raise StoreUnavailable("all connections are in use") from error
-
-
-def _sqlite(url: str) -> Engine:
-    path = make_url(url).database
-    if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    patience = {"check_same_thread": False, "timeout": BUSY_MS / 1000}
-    engine = create_engine(url, connect_args=patience, hide_parameters=True)  # errors end up in logs: reports don't
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions begin where _begin says so, not where the driver guesses
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.execute("PRAGMA cache_size=-32768")
-        cursor.execute("PRAGMA mmap_size=268435456")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A read that turns into a write fails at once whatever the timeout, so writers say so beforehand.
-        writes = connection.get_execution_options().get("citybrain_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        # Locked, disk full, I/O error, connection gone, the server has become a standby.
+        if not (isinstance(error, OperationalError) or error.connection_invalidated or state.startswith("25")):
+            raise
+        raise (Conflict if state in IN_THE_WAY else StoreUnavailable)(str(error.orig)) from error

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, select, update
 
+from citybrain.store.bulk import insert_rows
 from citybrain.store.ids import new_id
+from citybrain.store.locks import Lock, take
 from citybrain.store.tables import stream
-
-SEQUENCER_LOCK = 441_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +41,17 @@ def record_changes(tx: Connection, changes: Iterable[Change], at: int) -> None:
         }
         for change in changes
     ]
-    if rows:
-        tx.execute(insert(stream), rows)
+    insert_rows(tx, stream, rows)
 
 
 def number_committed(tx: Connection) -> int:
-    """Gives the next positions to what is committed and has none. One at a time: SQLite's write lock, an advisory
-    lock on PostgreSQL. Returns the last position."""
-    if tx.dialect.name == "postgresql":
-        tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEQUENCER_LOCK})
+    """Gives the next positions to what is committed and has none, one sequencer at a time. Returns the last one."""
+    take(tx, Lock.SEQUENCER)
     last: int = tx.execute(select(func.coalesce(func.max(stream.c.position), 0))).scalar_one()
-    waiting = tx.execute(select(stream.c.id).where(stream.c.position.is_(None)).order_by(stream.c.id)).scalars().all()
-    if waiting:
-        tx.execute(
-            update(stream).where(stream.c.id == bindparam("row_id")).values(position=bindparam("number")),
-            [{"row_id": row_id, "number": number} for number, row_id in enumerate(waiting, last + 1)],
-        )
-    return last + len(waiting)
+    number = func.row_number().over(order_by=stream.c.id).label("number")
+    waiting = select(stream.c.id, number).where(stream.c.position.is_(None)).subquery("waiting")
+    numbered = update(stream).where(stream.c.id == waiting.c.id).values(position=last + waiting.c.number)
+    return last + tx.execute(numbered).rowcount
 
 
 def forget_before(tx: Connection, at: int) -> None:

@@ -1,4 +1,8 @@
-"""Every table of the record. Times are milliseconds since 1970 UTC; ids are time-ordered (UUIDv7) texts."""
+"""Every table of the record. Times are milliseconds since 1970 UTC; ids are time-ordered (UUIDv7) texts.
+
+On PostgreSQL the tables that grow with every event are partitioned by month, which their ids begin with
+(`partitions`), so that a primary key is still the id alone.
+"""
 
 from typing import Any
 
@@ -18,11 +22,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    UniqueConstraint,
     text,
 )
 
 metadata = MetaData()
+Id = Text().with_variant(Text(collation="C"), "postgresql")  # sorts by bytes, as time does
 
 
 class Json(TypeDecorator[Any]):
@@ -56,10 +60,9 @@ def _claim() -> list[Column[Any]]:
 events = Table(
     "events",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("source", Text, nullable=False),
     Column("source_event_id", Text, nullable=False),
-    Column("body_hash", LargeBinary, nullable=False),
     Column("domain", Text, nullable=False),
     Column("type", Text),  # as posted; what the rules found stands in the explanation and on the case
     Column("grade", Integer),
@@ -69,7 +72,7 @@ events = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("demo", Boolean, nullable=False),
     Column("state", Text, nullable=False),  # received, triage, cased, quarantined
-    Column("case_id", Text),
+    Column("case_id", Id),
     *_where(),
     Column("place", Json, nullable=False),
     Column("location", Json, nullable=False),  # as posted
@@ -77,17 +80,29 @@ events = Table(
     Column("explanation", Json),
     Column("trace", Text),  # why it was quarantined
     *_claim(),
-    UniqueConstraint("source", "source_event_id"),
+    postgresql_partition_by="RANGE (id)",
 )
 _RECEIVED = text("state = 'received'")
 Index("events_due", events.c.domain, events.c.due_at, sqlite_where=_RECEIVED, postgresql_where=_RECEIVED)
 Index("events_by_state", events.c.state, events.c.id)
 Index("events_by_case", events.c.case_id)
+Index("events_by_source", events.c.source, events.c.id)
+
+receipts = Table(
+    "receipts",  # which event stands under a source's id; apart, since months of events could not be unique together
+    metadata,
+    Column("source", Text),
+    Column("source_event_id", Text),
+    Column("event_id", Id, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),  # SHA-256 of the canonical JSON: the same again, or a conflict
+    PrimaryKeyConstraint("source", "source_event_id"),
+    sqlite_with_rowid=False,
+)
 
 reporters = Table(
     "reporters",  # personal data, apart from the event so that retention may erase it
     metadata,
-    Column("event_id", Text, ForeignKey("events.id"), primary_key=True),
+    Column("event_id", Id, ForeignKey("events.id"), primary_key=True),
     Column("name", Text),
     Column("phone", Text),
 )
@@ -95,7 +110,7 @@ reporters = Table(
 cases = Table(
     "cases",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("number", Text, nullable=False, unique=True),
     Column("status", Text, nullable=False),
     Column("version", Integer, nullable=False),
@@ -110,7 +125,7 @@ cases = Table(
     Column("explanation", Json),
     Column("triage_reason", Text),
     Column("merge_key", Text),  # emptied when the case ends, so that at most one open case has it
-    Column("merged_into", Text),
+    Column("merged_into", Id),
     Column("event_count", Integer, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -145,8 +160,8 @@ Index("cases_due", cases.c.due_at, sqlite_where=cases.c.due_at.isnot(None), post
 work_orders = Table(
     "work_orders",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("case_id", Text, ForeignKey("cases.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("case_id", Id, ForeignKey("cases.id"), nullable=False),
     Column("role", Text, nullable=False),  # lead 主办, assist 协办
     Column("department", Text, nullable=False),
     Column("status", Text, nullable=False),  # sent, accepted, returned, completed, cancelled
@@ -164,7 +179,7 @@ Index("work_orders_by_department", work_orders.c.department, work_orders.c.statu
 feedbacks = Table(
     "feedbacks",
     metadata,
-    Column("work_order_id", Text, ForeignKey("work_orders.id"), nullable=False),
+    Column("work_order_id", Id, ForeignKey("work_orders.id"), nullable=False),
     Column("feedback_id", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("reason", Text),
@@ -182,7 +197,7 @@ Index("feedbacks_completed", feedbacks.c.received_at, sqlite_where=_COMPLETED, p
 endpoints = Table(
     "endpoints",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("department", Text),
     Column("url", Text, nullable=False),
@@ -205,10 +220,10 @@ endpoints = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Text, primary_key=True),  # the webhook-id, the same on every attempt
-    Column("endpoint_id", Text, ForeignKey("endpoints.id")),  # none: held until the department has one
-    Column("case_id", Text),
-    Column("work_order_id", Text),
+    Column("id", Id, primary_key=True),  # the webhook-id, the same on every attempt
+    Column("endpoint_id", Id, ForeignKey("endpoints.id")),  # none: held until the department has one
+    Column("case_id", Id),
+    Column("work_order_id", Id),
     Column("department", Text),
     Column("case_order", BigInteger, nullable=False),  # order within the case
     Column("domain", Text),
@@ -222,6 +237,7 @@ deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     *_claim(),
+    postgresql_partition_by="RANGE (id)",
 )
 _PENDING = text("status = 'pending'")
 _WAITING = text("status IN ('pending', 'held')")
@@ -239,23 +255,24 @@ Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.status)
 Index("deliveries_by_work_order", deliveries.c.work_order_id)
 
 attempts = Table(
-    "attempts",
+    "attempts",  # together with their delivery
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("delivery_id", Text, ForeignKey("deliveries.id"), nullable=False),
+    Column("delivery_id", Id, ForeignKey("deliveries.id")),
+    Column("id", Id),
     Column("at", BigInteger, nullable=False),
     Column("duration_ms", Integer, nullable=False),
     Column("status", Integer),  # of the HTTP answer, if there was one
     Column("error", Text),
+    PrimaryKeyConstraint("delivery_id", "id"),
+    postgresql_partition_by="RANGE (delivery_id)",
 )
-Index("attempts_by_delivery", attempts.c.delivery_id)
 _ANSWERED = text("status >= 200 AND status < 300")
 Index("attempts_delivered", attempts.c.at, sqlite_where=_ANSWERED, postgresql_where=_ANSWERED)
 
 ledger = Table(
     "ledger",
     metadata,
-    Column("chain", Text, nullable=False),  # a case's id, or "city" for decisions without a case
+    Column("chain", Id, nullable=False),  # a case's id, or "city" for decisions without a case
     Column("seq", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
@@ -263,6 +280,7 @@ ledger = Table(
     Column("data", Text, nullable=False),  # JSON as hashed
     Column("hash", Text, nullable=False),
     PrimaryKeyConstraint("chain", "seq"),
+    postgresql_partition_by="RANGE (chain)",  # a chain lies in the month in which its case was opened, whole
 )
 _MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded')"
 Index(
@@ -276,7 +294,7 @@ MILESTONES = text(f"ledger.{_MILESTONE}")  # SQLite uses a partial index only wh
 chains = Table(
     "chains",  # heads of the chains that are no case's
     metadata,
-    Column("chain", Text, primary_key=True),
+    Column("chain", Id, primary_key=True),
     Column("entries", Integer, nullable=False),
     Column("head", Text, nullable=False),
 )
@@ -298,12 +316,12 @@ leases = Table(
 stream = Table(
     "stream",  # what happened, in commit order once numbered
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("position", BigInteger, unique=True),
     Column("at", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
-    Column("event_id", Text),
-    Column("case_id", Text),
+    Column("event_id", Id),
+    Column("case_id", Id),
     Column("source", Text),
     Column("domain", Text),
     *_where(),

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import redis
 from crowd import all_moved_on, each_delivered, event, post_until_answered
+from postgres import both_stores
 from serving import Receiver, Service
+
+pytestmark = both_stores
 
 EVENTS, BATCH = 3_000, 50
 

@@ -1,6 +1,7 @@
 """A city on several machines: the record on one, API and patrol on two, workers on others, a department's system on one
 more. What is true of one machine is true of them, also when links are cut and machines die."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +11,17 @@ from pathlib import Path
 
 import pytest
 from crowd import all_moved_on, each_delivered, event, post_until_answered
-from hosts import From, Host, Network
+from hosts import From, Host, Network, Record
 from serving import Receiver, wait_until
 from sqlalchemy import select
 
 from citybrain.broker import find_server
 from citybrain.clock import now_ms
-from citybrain.keys import REFRESH_SECONDS, create_key, revoke_key
+from citybrain.commands.check import check_store
+from citybrain.config import BUILTIN_CITY, Config
+from citybrain.keys import REFRESH_SECONDS, create_key, ensure_admin, revoke_key
 from citybrain.store.database import Store
+from citybrain.store.migrate import migrate
 from citybrain.store.tables import deliveries, leases
 
 ADMIN_KEY = "cbseveral.an-admin-key-that-only-these-tests-know"
@@ -56,7 +60,7 @@ class Town:
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("town")
-    network = Network(folder, {})
+    network, database = Network(folder, {}), None
     try:
         record, first, second, works, outside = (
             network.host(name) for name in ("record", "first", "second", "works", "outside")
@@ -65,17 +69,18 @@ def town(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[T
             host.data.mkdir()
             (host.data / "editions").symlink_to(editions)
         record.launch("broker", [*find_server(), "--bind", record.address, "--protected-mode", "no", "--save", ""])
-        url = f"sqlite:///{record.data / 'citybrain.db'}"
+        database = Record(record)
+        database.start()
         network.environment |= {
-            "CITYBRAIN_DATABASE_URL": url,
+            "CITYBRAIN_DATABASE_URL": database.url_on_hosts("postgres"),
             "CITYBRAIN_REDIS_URL": f"redis://{record.address}:6379/0",
             "CITYBRAIN_PUBLIC_URL": "https://city.example",
             "CITYBRAIN_WEBHOOK_ALLOW": "10.77.0.0/24",
-            "CITYBRAIN_ADMIN_KEY": ADMIN_KEY,
         }
-        made = first.run("keys", "list")  # makes the tables
-        assert made.returncode == 0, made.stderr
-        store = Store(url)
+        migrate(database.url("postgres"))
+        store = Store(database.url("postgres"))
+        with store.write() as tx:
+            ensure_admin(tx, ADMIN_KEY, now_ms())
         with Receiver.listening(outside.socket("listen", outside.address, 9000)) as receiver:
             left, right = (From(outside, host, ADMIN_KEY) for host in (first, second))
             made_town = Town(record, first, second, works, receiver, left, right, store)
@@ -92,6 +97,8 @@ def town(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[T
         store.close()
     finally:
         network.end()
+        if database is not None:
+            shutil.rmtree(database.folder)
 
 
 def test_an_event_is_walked_from_report_to_closure_whichever_api_is_asked(town: Town) -> None:
@@ -216,8 +223,8 @@ def test_1000_events_survive_cut_links_and_the_death_of_a_machine(town: Town) ->
     time.sleep(max(0, cut_at + CUT_SECONDS - time.monotonic()))
     town.works.heal()
     all_moved_on(town.right)
-    checked = town.second.run("check", "--store")
-    assert checked.returncode == 0, checked.stdout
+    lines, good = check_store(Config(town.second.data, BUILTIN_CITY, town.store.url, None))
+    assert good, lines
     each_delivered(town.right, town.receiver)
     received = [message.headers["webhook-id"] for message in town.receiver.messages]
     assert len(received) > len(set(received))  # what the worker had sent when it was cut off came again

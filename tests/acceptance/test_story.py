@@ -4,8 +4,11 @@ import time
 from typing import Any
 
 import pytest
+from postgres import both_stores
 from serving import Receiver, Service
 from standardwebhooks.webhooks import Webhook
+
+pytestmark = both_stores
 
 STORIES: list[tuple[str, dict[str, Any], str, str]] = [
     # domain, what is reported, the type the rules find, the department that leads

@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from postgres import both_stores
 from serving import Answer, Service
+
+pytestmark = both_stores
 
 BATCH = "/api/v1/events/batch"
 MIB = 1024 * 1024

@@ -2,7 +2,10 @@
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from steps import BODIES, FIRE, case_in
+
+pytestmark = both_stores
 
 # extend, suspend, resume
 

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from steps import BODIES, FIRE, case_in, in_triage
 
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
+
+pytestmark = both_stores
 
 # dispatch
 

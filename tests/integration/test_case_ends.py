@@ -1,10 +1,13 @@
 """How cases end and begin again: verified, reworked, closed, reopened, merged, split, void."""
 
 from desk import Desk
+from postgres import both_stores
 from steps import FIRE, case_in, completed, in_triage, with_another_event
 
 from citybrain.keys import Key, Role
 from citybrain.store.tables import events
+
+pytestmark = both_stores
 
 # verify, rework, close, reopen
 

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from steps import BODIES, case_in, in_triage, with_another_event
 
 from citybrain.casework.case import STEPS, Status
 from citybrain.keys import Key, Role
 from citybrain.store.tables import events
+
+pytestmark = both_stores
 
 # The table as a whole
 

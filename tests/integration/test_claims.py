@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from sqlalchemy import Row, insert, select
 
 from citybrain.clock import now_ms
@@ -15,6 +16,8 @@ from citybrain.store.database import now_ms as database_now
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.tables import counters, events, ledger
+
+pytestmark = both_stores
 
 LEASE_MS = 30_000
 RECEIVED = events.c.state == "received"
@@ -164,14 +167,14 @@ def test_many_workers_at_once_do_everything_once(desk: Desk) -> None:
 
 
 def test_writers_wait_for_each_other_and_none_overwrites_another(desk: Desk) -> None:
-    """What a writer reads and then writes is its own: BEGIN IMMEDIATE, and nobody is told that the store is locked."""
+    """What a writer locks, reads and then writes is its own, and nobody is told that the store is locked."""
     with desk.here.store.write() as tx:
         tx.execute(insert(counters).values(name="n", value=0))
 
     def count(_: int) -> None:
         for _ in range(50):
             with desk.here.store.write() as tx:
-                value = tx.execute(select(counters.c.value)).scalar_one()
+                value = tx.execute(select(counters.c.value).with_for_update()).scalar_one()
                 tx.execute(counters.update().values(value=value + 1))
 
     with ThreadPoolExecutor(6) as pool:

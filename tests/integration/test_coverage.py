@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from desk import Desk
 from fastapi.testclient import TestClient
+from postgres import both_stores
 from proven import DAY, MINUTE, Proven, moment
 from sqlalchemy import delete, select, update
 
@@ -17,6 +18,8 @@ from citybrain.indicators.snapshots import differing, take_due
 from citybrain.store.coverage_tables import coverage_snapshots, domain_activity
 from citybrain.store.tables import attempts, cases, ledger
 from workers.patrol import sweep
+
+pytestmark = both_stores
 
 COUNTY, TOWN, VILLAGE = "441402", "441402004", "441402004003"
 HERE = {"county": COUNTY, "town": TOWN, "village": VILLAGE}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores, only_sqlite
 from posting import FAILED, GONE, OK, claim, end, end_leases, in_the_present, make_due, switch
 from sqlalchemy import event
 from steps import FIRE
@@ -14,6 +15,8 @@ from citybrain.dispatch.delivery import anything_due
 from citybrain.dispatch.sender import Outcome
 from citybrain.store.claims import ClaimLost
 from citybrain.store.tables import attempts, deliveries, endpoints, ledger
+
+pytestmark = both_stores
 
 # In which order
 
@@ -64,6 +67,7 @@ def test_a_failed_message_lets_the_next_of_its_case_go(desk: Desk) -> None:
     assert [row.type for row, _ in claim(desk)] == ["work_order.supervised"]
 
 
+@only_sqlite  # the plans of PostgreSQL depend on how much there is
 def test_the_backlog_of_a_case_is_looked_up_by_case_and_not_by_going_through_all_that_waits(desk: Desk) -> None:
     plans: list[str] = []
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from sqlalchemy import Row
 
 from citybrain.casework.api import give_feedback, show_case
@@ -11,6 +12,8 @@ from citybrain.casework.case import ACTIVE_ORDERS
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.store.tables import feedbacks
+
+pytestmark = both_stores
 
 FIRE = {"domain": "fire", "type": "fire.building_fire"}  # leads: fire brigade; assist: police, health, power
 SUSPENSION = {"until": "2025-03-20T12:00:00+08:00", "reason": "等待拆迁"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from sqlalchemy import Connection, Row, select, text
 
 from citybrain.casework.followup import follow_up, resume_suspended
@@ -16,6 +17,8 @@ from citybrain.store.database import Store
 from citybrain.store.stream import Change, forget_before, number_committed, record_changes
 from citybrain.store.tables import cases, deliveries, events, stream
 from workers.patrol import patrol, waiting_queues, walk_round
+
+pytestmark = both_stores
 
 FIRE = {"domain": "fire", "type": "fire.building_fire"}  # fifteen minutes; one lead, three assistants
 SUSPENSION = {"until": "2025-03-10T09:00:00+08:00", "reason": "等待拆迁"}

@@ -5,7 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from postgres import both_stores
 from serving import Service
+
+pytestmark = both_stores
 
 EVENTS = "/api/v1/events"
 

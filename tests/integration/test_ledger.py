@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from sqlalchemy import Row, delete, insert, update
 
 from citybrain.problem import Problem
 from citybrain.store.ledger import CITY, Entry, append_to_city
 from citybrain.store.tables import cases, chains, ledger
+
+pytestmark = both_stores
 
 WHOLE = "every chain of the ledger is whole"
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from sqlalchemy import event, select
 
 from citybrain.routing.decision import Decision
 from citybrain.routing.responsibility import Responsibility
 from citybrain.store.tables import cases, deliveries, events, ledger, stream, work_orders
 from workers.handle import handle_batch
+
+pytestmark = both_stores
 
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # Ⅲ, 60 min
 HEAT = {"domain": "fire", "attributes": {"device_id": "d2", "states": ["fire"], "component_type": 40}}

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores
 from posting import OK, claim, end, switch
 from sqlalchemy import Row
 from steps import FIRE
 
 from citybrain.casework.writing import EVENTS_SHOWN
 from citybrain.store.tables import cases, deliveries, endpoints
+
+pytestmark = both_stores
 
 
 def receivers(desk: Desk, case: Row[Any]) -> dict[str, set[str]]:

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores, refusing
 from posting import end_leases
 from sqlalchemy import text
 
 from citybrain.store.tables import attempts, deliveries
 from workers.deliver import LANE, LEAST, PostRoom
+
+pytestmark = both_stores
 
 
 @pytest.fixture
@@ -97,10 +100,9 @@ def test_an_unforeseen_error_while_recording_gives_the_places_back_too(desk: Des
     desk.endpoint("good", url=receiver.url)
     desk.open()
     room = post_room(desk)
-    with desk.here.store.write() as tx:
-        tx.execute(text("CREATE TRIGGER broken BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'no'); END"))
-    room.claim()
-    until(lambda: receiver.messages and not room.size())
+    with refusing(desk.here.store, "attempts"):
+        room.claim()
+        until(lambda: receiver.messages and not room.size())
     assert desk.rows(attempts) == []
 
 

@@ -317,7 +317,7 @@ def test_revoked_key_is_refused_within_a_second_and_its_stream_ends(town: Town) 
 
 def test_key_ends_at_its_hour(town: Town) -> None:
     service = town.service
-    store = Store(f"sqlite:///{service.data / 'citybrain.db'}")
+    store = Store(service.database_url)
     with store.write() as tx:
         key = create_key(tx, "for-a-moment", "operator", now_ms(), "test", expires_at=now_ms() + 1500)
     store.close()

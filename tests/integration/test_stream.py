@@ -7,7 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from postgres import both_stores
 from serving import Service
+
+pytestmark = both_stores
 
 
 class Watcher:

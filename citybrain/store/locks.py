@@ -1,0 +1,24 @@
+"""Locks for what must happen one at a time although no row says so. SQLite has one writer; PostgreSQL takes an advisory
+lock until the end of the transaction.
+
+Who needs several locks takes them in this order, so that nobody waits in a circle: numbering (a row of `counters`),
+cases by id, ENDPOINTS, endpoints by id, deliveries, and the city's chain of the ledger last.
+"""
+
+from enum import IntEnum
+
+from sqlalchemy import Connection, func, select
+
+
+class Lock(IntEnum):
+    """The keys of the advisory locks."""
+
+    SEQUENCER = 441_400  # positions of the stream
+    ENDPOINTS = 441_401  # which endpoints there are, enabled and deleted: shared while messages are addressed
+    TABLES = 441_402  # migrations and partitions
+
+
+def take(tx: Connection, lock: Lock, *, shared: bool = False) -> None:
+    if tx.dialect.name == "postgresql":
+        acquire = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        tx.execute(select(acquire(int(lock))))
