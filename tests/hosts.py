@@ -11,13 +11,22 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
-from serving import Api
+from postgres import NOBODY, Server, binaries
+from serving import Api, wait_until
 
 # Whoever is not root becomes it in a user namespace.
 NEW_USER, JOIN_USER = ([], []) if os.getuid() == 0 else (["--map-root-user"], ["-U", "--preserve-credentials"])
 IP = shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "ip"
+# PostgreSQL refuses to be run by root.
+NOT_ROOT = (
+    ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig", "QUIT"]
+    if os.getuid() == 0
+    else ["unshare", "--user", "--map-user=1", "--map-group=1"]
+)
 DOORMAN = Path(__file__).with_name("doorman.py")
 HTTP = 8000
 
@@ -126,12 +135,6 @@ class Host:
             self.running[argv[0]] = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
         return self.running[argv[0]]
 
-    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        command = [*self.enter, sys.executable, "-m", "citybrain", *argv]
-        return subprocess.run(
-            command, env=self._environment(), capture_output=True, text=True, timeout=180, check=False
-        )  # fmt: skip
-
     def launch(self, name: str, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.network.folder / f"{self.name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen([*self.enter, *argv], stdout=log, stderr=log)
@@ -170,3 +173,35 @@ class From(Api):
             return self.call("GET", "/readyz", key="").status == 200
         except (OSError, http.client.HTTPException):
             return False
+
+
+class Record(Server):
+    """PostgreSQL on a host. The test itself speaks with it through a socket file, which knows no networks."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(listen_addresses=host.address)
+        self._host = host
+        with (self.folder / "data" / "pg_hba.conf").open("a") as out:
+            out.write("host all all 10.77.0.0/24 trust\n")
+
+    def start(self) -> None:
+        settings = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
+        argv = [binaries() / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-k", self.folder, *settings]
+        self.process = self._host.launch("postgres", [*NOT_ROOT, *map(str, argv)])
+        wait_until(self._answers)
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}&port={self.port}"
+
+    def url_on_hosts(self, database: str) -> str:
+        return f"postgresql://postgres@{self._host.address}:{self.port}/{database}"
+
+    def _answers(self) -> bool:
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _connect(self) -> Any:
+        return psycopg.connect(f"host={self.folder} port={self.port} user=postgres dbname=postgres", autocommit=True)

@@ -33,7 +33,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(holds: Callable[[], Any], seconds: float = 120) -> Any:
     """What `holds()` answers, as soon as that is true."""
     ends = time.monotonic() + seconds
     while not (found := holds()):

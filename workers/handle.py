@@ -7,6 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Row, update
@@ -15,6 +16,7 @@ from citybrain.casework.opening import open_cases
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH, queue_name
 from citybrain.routing.report import Filed
+from citybrain.store.bulk import update_rows
 from citybrain.store.claims import ClaimLost, claim
 from citybrain.store.database import StoreUnavailable
 from citybrain.store.stream import Change, record_changes
@@ -64,8 +66,11 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
         basis = here.basis(domain)
         if here.store.transact(lambda tx: open_cases(tx, rows, decisions, basis, here.city, now)):
             here.ringer.ring(DISPATCH)
-    except (ClaimLost, StoreUnavailable) as error:
-        log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, type(error).__name__)
+    except ClaimLost:
+        log.warning("batch of %d events of %s was claimed by another worker meanwhile", len(rows), domain)
+    except StoreUnavailable as error:
+        log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, error)
+        _give_tries_back(here, rows)
     except Exception:
         if len(rows) > 1:
             log.exception("batch of %d events of %s failed; each is tried alone", len(rows), domain)
@@ -73,6 +78,13 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
                 _decide_and_commit(here, domain, [row])
         else:
             _failed(here, rows[0], traceback.format_exc(limit=-8))
+
+
+def _give_tries_back(here: Installation, rows: Sequence[Row[Any]]) -> None:
+    """What the store could not take is no failure of the events: an outage must quarantine nothing."""
+    given = [{"id": row.id, "fence": row.fence, "tries": row.tries - 1} for row in rows]
+    with suppress(StoreUnavailable), here.store.write() as tx:
+        update_rows(tx, events, ("id", "fence"), given)
 
 
 def _failed(here: Installation, row: Row[Any], trace: str) -> None:

@@ -65,11 +65,11 @@ def sweep(here: Installation, acting: Store) -> None:
     with acting.write() as tx:
         forget_before(tx, here.clock() - STREAM_KEPT_MS)
         note_changes(tx, here)
+    with acting.write() as tx:
+        make_partitions(tx, here.clock(), here.clock())
     # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols
     # take at once is the same and kept once.
     take_due(here)
-    with here.store.write() as tx:
-        make_partitions(tx, here.clock(), here.clock())
 
 
 def walk_round(here: Installation, acting: Store) -> None:

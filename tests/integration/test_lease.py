@@ -2,18 +2,17 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from desk import Desk
+from postgres import both_stores, only_postgresql
 from serving import wait_until
 from sqlalchemy import Row
 from steps import FIRE
@@ -23,6 +22,7 @@ from citybrain.store.lease import Lease, LeasedStore, LeaseLost
 from citybrain.store.tables import leases, stream
 from workers.patrol import walk_round
 
+pytestmark = both_stores
 LONG = 60_000
 
 
@@ -123,18 +123,7 @@ def new_patrol(desk: Desk, tmp_path: Path) -> Iterator[Patrols]:
         process.wait()
 
 
-def freeze(process: subprocess.Popen[bytes], url: str) -> bool:
-    """Not in the middle of a transaction: that would hold SQLite's only lock, and stop everybody."""
-    process.send_signal(signal.SIGSTOP)
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0.2)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            process.send_signal(signal.SIGCONT)
-            return False
-    return True
-
-
+@only_postgresql  # SQLite's only lock would stop everybody, if it froze with that
 def test_the_next_patrol_takes_over_from_one_that_died_froze_or_was_stopped(
     desk: Desk, new_patrol: Patrols, tmp_path: Path
 ) -> None:
@@ -148,7 +137,7 @@ def test_the_next_patrol_takes_over_from_one_that_died_froze_or_was_stopped(
     wait_until(lambda: acts(second))
 
     third = new_patrol()
-    wait_until(lambda: freeze(second, desk.here.store.url))
+    second.send_signal(signal.SIGSTOP)
     wait_until(lambda: acts(third))
     fence = holder(desk).fence
     second.send_signal(signal.SIGCONT)
