@@ -171,7 +171,7 @@ def new_desk(packs: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     empty = tmp_path_factory.mktemp("empty") / "citybrain.db"
     migrate(f"sqlite:///{empty}")
 
-    def make(folder: Path, others: Any = None, url: str | None = None) -> Desk:
+    def make(folder: Path, url: str | None = None, others: Any = None) -> Desk:
         city, domains, locator = others or packs
         if url is None:
             shutil.copy(empty, folder)

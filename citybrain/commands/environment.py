@@ -57,7 +57,7 @@ def _database(value: str) -> str:
 def _redis(value: str) -> str:
     parts = _split(value) if "+sentinel://" not in value else None
     needed = {"redis": "hostname", "rediss": "hostname", "unix": "path"}.get(parts.scheme) if parts else None
-    if needed and getattr(parts, needed) or _sentinels(value):
+    if (needed and getattr(parts, needed)) or _sentinels(value):
         return ""
     return "redis://HOST:PORT, rediss://HOST:PORT, unix:///SOCKET or redis+sentinel://HOST:PORT,HOST:PORT/MASTER"
 

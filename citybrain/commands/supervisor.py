@@ -105,9 +105,10 @@ class Supervisor:
 
     def _announce(self) -> None:
         url = f"http://{self.config.host}:{self.config.port}"
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
         while not self.stop.is_set():
             try:
-                with urllib.request.urlopen(f"{url}/readyz", timeout=2):
+                with direct.open(f"{url}/readyz", timeout=2):
                     self.say(f"ready {url}")
                     self.ready.set()
                     return

@@ -39,7 +39,7 @@ def baltimore(editions: Path) -> Any:
 
 @pytest.fixture
 def desk(tmp_path: Path, new_desk: Any, baltimore: Any) -> Iterator[Desk]:
-    made: Desk = new_desk(tmp_path, baltimore)
+    made: Desk = new_desk(tmp_path, others=baltimore)
     yield made
     made.here.store.close()
 

@@ -66,7 +66,7 @@ SCHEMA = {  # of every table and index that is no partition
     "postgresql": """
         SELECT relname || '.' || attname, concat_ws(' ', format_type(atttypid, atttypmod), attnotnull, collname,
                pg_get_expr(adbin, adrelid), pg_get_partkeydef(pg_class.oid), pg_get_indexdef(pg_class.oid))
-        FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
+        FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
         LEFT JOIN pg_attrdef ON adrelid = pg_class.oid AND adnum = attnum
         LEFT JOIN pg_collation ON pg_collation.oid = attcollation
         WHERE relnamespace = 'public'::regnamespace AND NOT relispartition AND relname NOT LIKE 'alembic%%'
