@@ -5,6 +5,6 @@ from postgres import empty_url, postgres, pytest_generate_tests, store_kind
 from serving import editions, new_service, new_store, receiver, service, shared_service
 
 __all__ = [
-    "desk", "editions", "empty_url", "new_desk", "new_service", "new_store", "packs", "postgres", "pytest_generate_tests",
-    "receiver", "service", "shared_service", "store_kind",
+    "desk", "editions", "empty_url", "new_desk", "new_service", "new_store", "packs", "postgres",
+    "pytest_generate_tests", "receiver", "service", "shared_service", "store_kind",
 ]  # fmt: skip
