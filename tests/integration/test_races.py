@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from threading import Barrier
 from typing import Any
@@ -12,17 +13,20 @@ from typing import Any
 from desk import ADMIN, Desk
 from postgres import both_stores
 from posting import FAILED, OK, claim, end, switch
+from sqlalchemy import true
 from steps import FIRE
 
+from citybrain.casework.opening import open_cases
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.api import retry_delivery
 from citybrain.indicators.activity import note_changes
 from citybrain.intake.reading import replay_event
 from citybrain.keys import create_key, ensure_admin
 from citybrain.problem import Problem
+from citybrain.store.claims import claim as take_claim
 from citybrain.store.coverage_tables import domain_activity
 from citybrain.store.tables import cases, deliveries, events, feedbacks, keys, ledger, receipts
-from workers.handle import handle_batch
+from workers.handle import _filed, handle_batch
 
 pytestmark = both_stores
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # merged
@@ -42,6 +46,22 @@ def at_once(*calls: Call) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
+
+
+def meanwhile(desk: Desk, call: Call) -> None:
+    """Calls it while forty cases are opened, written and not yet committed."""
+    desk.report(*[{}] * 40)
+    here = desk.here
+    with here.store.write() as tx:
+        rows = sorted(take_claim(tx, events, true(), (events.c.id,), 40, 30_000), key=lambda row: str(row.id))
+    decisions = here.domains["grid"].decide([_filed(row) for row in rows], here.context("grid"))
+    with ThreadPoolExecutor(1) as pool:
+        with here.store.write() as tx:
+            open_cases(tx, rows, decisions, here.city, desk.now)
+            called = pool.submit(call)
+            with suppress(TimeoutError):
+                called.result(0.5)
+        called.result()
 
 
 def statuses(results: list[Any]) -> Counter[int]:
@@ -145,23 +165,20 @@ def test_a_quarantined_event_is_replayed_once(desk: Desk) -> None:
 
 
 def test_no_message_misses_an_endpoint_that_comes_while_cases_are_opened(desk: Desk) -> None:
-    for number in range(4):
-        desk.report(*[{}] * 40)
-        at_once(lambda: desk.handle(), lambda number=number: desk.endpoint(f"platform-{number}", domains=["grid"]))
+    meanwhile(desk, lambda: desk.endpoint("platform", domains=["grid"]))
+    assert len(desk.rows(deliveries)) == 40
     assert [row.held_because for row in desk.rows(deliveries) if row.held_because] == []
 
 
 def test_no_message_stays_with_an_endpoint_that_goes_while_cases_are_opened(desk: Desk) -> None:
-    for number in range(4):
-        gone = desk.endpoint(f"platform-{number}", domains=["grid"])
-        desk.report(*[{}] * 40)
+    gone = desk.endpoint("platform", domains=["grid"])
 
-        def delete(gone: str = gone) -> None:
-            with desk.here.store.write() as tx:
-                endpoint_.delete(tx, gone, "liu", desk.now)
+    def delete() -> None:
+        with desk.here.store.write() as tx:
+            endpoint_.delete(tx, gone, "liu", desk.now)
 
-        at_once(lambda: desk.handle(), delete)
-        assert not desk.rows(deliveries, deliveries.c.endpoint_id == gone)
+    meanwhile(desk, delete)
+    assert {row.held_because for row in desk.rows(deliveries)} == {"no_endpoint"}
 
 
 def test_attempts_are_recorded_while_their_endpoint_is_switched(desk: Desk) -> None:
