@@ -66,12 +66,21 @@ def claim_due(tx: Connection, busy: Collection[str], limit: int) -> list[tuple[R
     return [(row, _outgoing(row, known[row.endpoint_id], persons, now)) for row in rows]
 
 
+def give_back(tx: Connection, rows: Sequence[Row[Any]]) -> None:
+    """What was claimed and not sent: as it was before."""
+    claims.give_back(tx, deliveries, rows)
+
+
 def anything_due(tx: Connection) -> bool:
     return claims.any_due(tx, deliveries, ready())
 
 
 def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Random) -> None:
     """Records the attempts and moves each delivery on. Raises ClaimLost when one was claimed again meanwhile."""
+    give_back(tx, [each.delivery for each in ended if each.outcome.kind == "late"])
+    ended = [each for each in ended if each.outcome.kind != "late"]
+    if not ended:
+        return
     claims.complete(tx, deliveries, [_moved(attempt, now, rng) for attempt in ended])
     rows = [
         {

@@ -52,5 +52,13 @@ def complete(tx: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> No
         raise ClaimLost(table.name)
 
 
+def give_back(tx: Connection, table: Table, rows: Iterable[Row[Any]]) -> None:
+    """Ends claims that came to nothing, as if they had not been; what was claimed again meanwhile stays as it is."""
+    batch = [{"b_id": row.id, "b_fence": row.fence} for row in rows]
+    if batch:
+        mine = (table.c.id == bindparam("b_id")) & (table.c.fence == bindparam("b_fence"))
+        tx.execute(update(table).where(mine).values(lease_until=0, tries=table.c.tries - 1), batch)
+
+
 def any_due(tx: Connection, table: Table, where: ColumnElement[bool]) -> bool:
     return tx.execute(select(table.c.id).where(where, due(table)).limit(1)).first() is not None
