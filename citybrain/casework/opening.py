@@ -28,6 +28,7 @@ def open_cases(tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Dec
     numbers = iter(next_numbers(tx, rows[0].domain, len(rows), city.zone, now))
     amendments: list[Amendment] = []
     joined: dict[int, list[str]] = {}
+    opening: dict[str, list[Row[Any]]] = {}
     done: list[dict[str, Any]] = []
     for row, decision in zip(rows, decisions, strict=True):
         _check(decision, row)
@@ -40,6 +41,8 @@ def open_cases(tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Dec
         else:
             _merge(amendment, row, decision)
             joined.setdefault(id(amendment), []).append(row.id)
+        if amendment.is_new:
+            opening.setdefault(amendment.case["id"], []).append(row)
         amendments.append(amendment)
         done.append(_completed(row, decision, amendment.case["id"], now))
     complete(tx, events, done)
@@ -47,7 +50,7 @@ def open_cases(tx: Connection, rows: Sequence[Row[Any]], decisions: Sequence[Dec
     for amendment in touched:
         if event_ids := joined.get(id(amendment)):
             amendment.note("merged", events=event_ids, event_count=amendment.case["event_count"])
-    return write(tx, touched, city)
+    return write(tx, touched, city, opening)
 
 
 def _check(decision: Decision, row: Row[Any]) -> None:
