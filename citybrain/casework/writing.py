@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import ENDED
 from citybrain.casework.message import compose
 from citybrain.city import City
 from citybrain.dispatch.outbox import post
-from citybrain.store.ledger import Head, append_rows, chain_entries
+from citybrain.store.bulk import insert_rows
+from citybrain.store.ledger import Head, chain_entries
 from citybrain.store.stream import Change, record_changes
-from citybrain.store.tables import cases, events, reporters, work_orders
+from citybrain.store.tables import cases, events, ledger, reporters, work_orders
 
 EVENTS_SHOWN = 20  # in a message: a storm of reports must not make a webhook of megabytes
 
@@ -44,15 +45,14 @@ def write(
         rows += continued
     _write_cases(tx, amendments)
     _write_orders(tx, amendments)
-    append_rows(tx, rows)
+    insert_rows(tx, ledger, rows)
     record_changes(tx, (change for amendment in amendments for change in _changes(amendment)), at)
     return post(tx, compose(amendments, _events_of(tx, amendments, opening or {}), city), city, at)
 
 
 def _write_cases(tx: Connection, amendments: Sequence[Amendment]) -> None:
     new = [amendment.case for amendment in amendments if amendment.is_new]
-    if new:
-        tx.execute(insert(cases), new)
+    insert_rows(tx, cases, new)
     for amendment in amendments:
         if amendment.is_new:
             continue
@@ -64,8 +64,7 @@ def _write_cases(tx: Connection, amendments: Sequence[Amendment]) -> None:
 def _write_orders(tx: Connection, amendments: Sequence[Amendment]) -> None:
     new = [each.orders[order_id] for each in amendments for order_id in sorted(each.new_orders)]
     changed = [each.orders[order_id] for each in amendments for order_id in sorted(each.changed_orders)]
-    if new:
-        tx.execute(insert(work_orders), new)
+    insert_rows(tx, work_orders, new)
     if changed:
         columns = [column.name for column in work_orders.c if column.name not in ("id", "case_id", "created_at")]
         statement = (

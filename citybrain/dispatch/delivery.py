@@ -5,12 +5,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal_column, select, update
 
 from citybrain.dispatch.outbox import DISABLED, hold, hold_back
 from citybrain.dispatch.sender import Outcome, Outgoing, backoff
 from citybrain.dispatch.unmasking import Persons, persons_in, unmasked
 from citybrain.store import claims
+from citybrain.store.bulk import insert_rows
 from citybrain.store.database import now_ms
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
@@ -93,7 +94,7 @@ def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Rando
         }
         for each in ended
     ]
-    tx.execute(insert(attempts), rows)
+    insert_rows(tx, attempts, rows)
     for endpoint_id in sorted({each.delivery.endpoint_id for each in ended}):
         _judge(tx, endpoint_id, [each for each in ended if each.delivery.endpoint_id == endpoint_id], now)
     hold_back(tx, [each.delivery.id for each in ended])

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
+from citybrain.store.bulk import insert_rows
 from citybrain.store.ids import new_id
 from citybrain.store.tables import deliveries, endpoints
 
@@ -50,7 +51,7 @@ def post(tx: Connection, messages: Sequence[Message], city: Structure, now: int)
         return 0
     known = enabled_and_disabled(tx)
     rows = [row for message in messages for row in _deliveries(message, known, city, now)]
-    tx.execute(insert(deliveries), rows)
+    insert_rows(tx, deliveries, rows)
     return sum(row["status"] == "pending" for row in rows)
 
 

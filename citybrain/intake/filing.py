@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from citybrain.clock import to_ms
 from citybrain.installation import Installation
@@ -16,6 +16,7 @@ from citybrain.intake.placing import Spot, locate
 from citybrain.intake.report import Report
 from citybrain.keys import Key
 from citybrain.queue import queue_name
+from citybrain.store.bulk import insert_rows
 from citybrain.store.ids import new_id
 from citybrain.store.stream import Change, record_changes
 from citybrain.store.tables import events, reporters
@@ -111,8 +112,7 @@ def _keep_reporters(tx: Connection, filings: Sequence[Filing], rows: Sequence[di
         for filing, row in zip(filings, rows, strict=True)
         if filing.report.reporter and row["id"] in kept
     ]
-    if known:
-        tx.execute(insert(reporters), known)
+    insert_rows(tx, reporters, known)
 
 
 def _change(row: dict[str, Any]) -> Change:

@@ -1,13 +1,14 @@
 """The ledger 台账: append-only, hash-chained per case, one chain more for decisions without a case."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
+from citybrain.store.bulk import insert_rows
 from citybrain.store.tables import chains, ledger
 from citybrain.store.upsert import insert_or
 
@@ -50,15 +51,10 @@ def entry_hash(before: str, chain: str, seq: int, at: int, actor: str, action: s
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def append_rows(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        tx.execute(insert(ledger), rows)
-
-
 def append_to_city(tx: Connection, entry: Entry, at: int) -> None:
     """For decisions without a case: keys, endpoints, editions, unmasking."""
     tx.execute(insert_or(tx, chains).values(chain=CITY, entries=0, head=START).on_conflict_do_nothing())
     row = tx.execute(select(chains).where(chains.c.chain == CITY).with_for_update()).one()
     rows, head = chain_entries(CITY, Head(row.entries, row.head), [entry], at)
-    append_rows(tx, rows)
+    insert_rows(tx, ledger, rows)
     tx.execute(update(chains).where(chains.c.chain == CITY).values(entries=head.entries, head=head.hash))

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
+from citybrain.store.bulk import insert_rows
 from citybrain.store.ids import new_id
 from citybrain.store.tables import stream
 
@@ -41,8 +42,7 @@ def record_changes(tx: Connection, changes: Iterable[Change], at: int) -> None:
         }
         for change in changes
     ]
-    if rows:
-        tx.execute(insert(stream), rows)
+    insert_rows(tx, stream, rows)
 
 
 def number_committed(tx: Connection) -> int:
