@@ -20,7 +20,8 @@ from citybrain.store.claims import ClaimLost, claim
 from citybrain.store.database import StoreUnavailable
 from citybrain.store.stream import Change, record_changes
 from citybrain.store.tables import events
-from workers.process import installation
+from workers.deliver import deliver
+from workers.process import heard, installation
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,6 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
         decisions = here.domains[domain].decide([_filed(row) for row in rows], here.context(domain))
         with here.store.write() as tx:
             due = open_cases(tx, rows, decisions, here.city, here.clock())
-        if due:
-            here.ringer.ring(DISPATCH)
     except (ClaimLost, StoreUnavailable) as error:
         log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, type(error).__name__)
     except Exception:
@@ -73,6 +72,17 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
                 _decide_and_commit(here, domain, [row])
         else:
             _failed(here, rows[0], traceback.format_exc(limit=-8))
+    else:
+        if due:
+            _dispatch(here)
+
+
+def _dispatch(here: Installation) -> None:
+    """A bell would come back to this very worker, if it delivers at all, and cost more than a message."""
+    if DISPATCH in heard:
+        deliver()
+    else:
+        here.ringer.ring(DISPATCH)
 
 
 def _failed(here: Installation, row: Row[Any], trace: str) -> None:
