@@ -112,9 +112,10 @@ class Citybrain(Contestant):
         flags = ("--data", str(self.folder), "--port", str(self.port), "--workers", str(self.workers))
         self._run(sys.executable, "-m", "citybrain", "up", *flags, **own)
         self._until_ready("/readyz")
-        self._record = Record(url or f"sqlite:///{self.folder / 'citybrain.db'}")
-        with self._record.write() as tx:
+        record = Record(url or f"sqlite:///{self.folder / 'citybrain.db'}")
+        with record.write() as tx:
             self.headers["Authorization"] = f"Bearer {create_key(tx, 'bench', 'source', now_ms(), 'bench')}"
+        record.close()
         secret: str = self.call("POST", "/api/v1/endpoints", {"name": "bench", "url": hook})["secret"]
         self._until_workers()
         return secret
@@ -141,7 +142,6 @@ class Citybrain(Contestant):
         return found
 
     def stop(self) -> None:
-        self._record.close()
         super().stop()
         if self.store:
             self.store.stop()

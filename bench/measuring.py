@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import uvloop
@@ -20,6 +21,7 @@ from bench.posting import Posted, connected, flood, pace
 
 BATCH_CONNECTIONS = 2
 FIRST = 64  # events in the first try of how much is sustained
+C = TypeVar("C", bound=Contestant)
 PATIENCE = 30.0  # seconds without a webhook after which the rest is taken for lost
 
 
@@ -84,7 +86,7 @@ def receiving(folder: Path, events: int) -> Iterator[tuple[str, Arrivals]]:
 
 
 @contextmanager
-def running(contestant: Contestant, reports: Sequence[bytes], plan: Plan, folder: Path) -> Iterator["Running"]:
+def running(contestant: C, reports: Sequence[bytes], plan: Plan, folder: Path) -> Iterator["Running[C]"]:
     """A contestant that takes events, until the block ends; its receiver is checked to have found no forgery."""
     with receiving(folder, len(reports)) as (hook, arrivals):
         try:
@@ -104,12 +106,17 @@ def take_turn(contestant: Contestant, reports: Sequence[bytes], plan: Plan, fold
     return turn
 
 
-class Running:
+class Running(Generic[C]):
     """A contestant at work, and what it is sent: every report once."""
 
-    def __init__(self, contestant: Contestant, arrivals: Arrivals, reports: Sequence[bytes], plan: Plan) -> None:
+    def __init__(self, contestant: C, arrivals: Arrivals, reports: Sequence[bytes], plan: Plan) -> None:
         self.contestant, self._arrivals, self._reports, self._plan = contestant, arrivals, reports, plan
         self._next = 0
+
+    @property
+    def stored(self) -> int:
+        """How many events it has been sent so far."""
+        return self._next
 
     async def measure(self, turn: Turn) -> None:
         ways = ["single", "batch"] if self.contestant.batch else ["single"]

@@ -7,7 +7,6 @@ measured has the same thing to do, one webhook an event.
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,10 @@ NUMBER = "bench"  # the attribute by which a webhook is recognised
 REPORTER = {"name": "张三", "phone": "13800001111"}
 
 
-def make_reports(count: int, editions: Path, seed: int = 1) -> list[bytes]:
-    """`count` JSON bodies, the n-th with the number n among its attributes."""
-    city = load_city(BUILTIN_CITY)
-    rng = random.Random(seed)
-    found = islice(_single(city, editions, rng), count)
-    return [orjson.dumps(_numbered(report, number)) for number, report in enumerate(found)]
+def make_reports(editions: Path, seed: int = 1) -> Iterator[bytes]:
+    """JSON bodies without end, the n-th with the number n among its attributes."""
+    found = _single(load_city(BUILTIN_CITY), editions, random.Random(seed))
+    return (orjson.dumps(_numbered(report, number)) for number, report in enumerate(found))
 
 
 def _single(city: City, editions: Path, rng: random.Random) -> Iterator[dict[str, Any]]:
