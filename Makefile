@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test second-city phrases check lock clean help
+.PHONY: run test second-city phrases check bench bench-short lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -30,9 +30,16 @@ check: $(VENV)/.dev ## lint, types, import directions, image and manifests, pack
 phrases: $(VENV)/.dev ## how well the rules find the type of what people write
 	@$(BIN)/python tests/phrases.py
 
+bench: $(VENV)/.bench ## what an event costs, beside the naive pipeline on three job queues: a table and a chart
+	$(BIN)/python -m bench
+
+bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline on RQ alone
+	$(BIN)/python -m bench --rounds 1 --seconds 3 --peers naive --no-profile
+
 lock:            ## pin every dependency with its hashes
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --extra build --extra bench --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -45,6 +52,10 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
 
 clean:           ## remove what was installed and built

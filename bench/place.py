@@ -8,6 +8,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,9 +16,10 @@ from typing import Any, NamedTuple
 
 import geopandas
 import numpy as np
+import psycopg
 import shapely
-from bench.stores import NotAvailable, Postgresql
 
+from bench.stores import NotAvailable, Postgresql
 from geo.covering import NONE, Covering
 from geo.layer import objects
 from geo.raster import Raster, finder
@@ -100,8 +102,6 @@ def _one_by_one(polygons: Any, x: Any, y: Any) -> Any:
 
 
 def postgis(url: str, polygons: Any) -> Bulk:
-    import psycopg
-
     connection = psycopg.connect(url, autocommit=True)
     connection.execute("DROP TABLE IF EXISTS ground")
     connection.execute("CREATE TABLE ground (number int, shape geometry)")
@@ -230,24 +230,26 @@ def draw(rows: Sequence[Measured], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def _server_with_postgis() -> Any:
-    """A PostgreSQL server of its own, if one with PostGIS is at hand."""
+@contextmanager
+def _server_with_postgis() -> Iterator[str | None]:
+    """The address of a PostgreSQL of its own, if one with PostGIS is at hand."""
     try:
         server = Postgresql()
-        server.url = server.start().replace("postgresql+psycopg:", "postgresql:")
     except NotAvailable as missing:
         print(f"without PostGIS: {missing}\n")
-        return None
-    import psycopg
-
+        yield None
+        return
+    url = server.start().replace("postgresql+psycopg:", "postgresql:")
     try:
-        with psycopg.connect(server.url) as connection:
+        with psycopg.connect(url) as connection:
             connection.execute("CREATE EXTENSION postgis")
     except psycopg.errors.FeatureNotSupported:
         print("without PostGIS: the PostgreSQL here does not have it\n")
+        url = None
+    try:
+        yield url
+    finally:
         server.stop()
-        return None
-    return server
 
 
 def main() -> None:
@@ -256,13 +258,8 @@ def main() -> None:
     options.add_argument("--points", type=int, nargs="+", default=[1_000, 100_000, 2_000_000])
     options.add_argument("--chart", type=Path, default=Path("docs/bench-place.svg"))
     chosen = options.parse_args()
-    server = _server_with_postgis()
-    try:
-        url = server.url if server else None
+    with _server_with_postgis() as url:
         rows = [row for polygons in chosen.polygons for row in measure(polygons, chosen.points, url)]
-    finally:
-        if server:
-            server.stop()
     print(f"\nMillions of points a second in bulk,  (load {os.getloadavg()[0]:.1f}):\n")
     print(table(rows))
     levels = three_levels(max(chosen.points))

@@ -1,6 +1,6 @@
 """The only wiring: one API process, from its installation to its routes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from citybrain.access import asker
 from citybrain.api import health, places, registers, sessions, stream
@@ -25,11 +25,13 @@ from citybrain.intake.body import MIB, Capped
 from citybrain.intake.committer import Committer
 from citybrain.intake.filing import file
 from citybrain.intake.rates import Rates
-from citybrain.keys import Keyring
+from citybrain.keys import Key, Keyring
 from citybrain.problem import Problem, answer_problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
+STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
+Door = Callable[[Request, Key], Awaitable[Response]]
 LARGER_BODIES = {"/api/v1/events/batch": BATCH_BYTES, "/api/v1/locate": places.LOCATE_BYTES}  # all others: 1 MiB
 
 
@@ -47,14 +49,11 @@ def build(here: Installation) -> FastAPI:
         here.ringer.close()
 
     app = FastAPI(title=f"citybrain {here.city.name}", version="1", lifespan=running, docs_url=None, redoc_url=None)
+    doors = {"/api/v1/events": intake.post_event, "/api/v1/events/batch": intake.post_batch}
+    app.add_middleware(Doors, doors=doors)
     app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES)
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
-    # Events come in by plain routes: what a framework does around a handler would be half of their cost.
-    app.router.routes += [
-        Route("/api/v1/events", _posting(intake.post_event), methods=["POST"]),
-        Route("/api/v1/events/batch", _posting(intake.post_batch), methods=["POST"]),
-    ]
     later = (places, registers, sessions, stream, health, reference, pages)
     for module in (reading, explaining, casework, dispatch, indicators, *later):
         app.include_router(module.routes)
@@ -64,15 +63,25 @@ def build(here: Installation) -> FastAPI:
     return app
 
 
-def _posting(door: Any) -> Any:
-    async def post(request: Request) -> Response:
-        try:
-            answer: Response = await door(request, asker(request))
-        except Problem as problem:
-            return problem.response()
-        return answer
+class Doors:
+    """Where events come in, before the routes: what a framework does around a handler would be half of their cost."""
 
-    return post
+    def __init__(self, app: ASGIApp, doors: Mapping[str, Door]) -> None:
+        self._app, self._doors = app, doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        door = self._doors.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if door is None:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        try:
+            answer = await door(request, asker(request))
+        except Problem as problem:
+            answer = problem.response()
+        except StoreUnavailable:
+            answer = STORE_UNAVAILABLE.response()
+        await answer(scope, receive, send)
 
 
 def _answer_errors(app: FastAPI, here: Installation) -> None:
@@ -90,7 +99,7 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
 
     @app.exception_handler(StoreUnavailable)
     async def store_unavailable(_request: Request, _error: StoreUnavailable) -> Response:
-        return Problem(503, "the store cannot answer now; nothing was changed", retry_after=2).response()
+        return STORE_UNAVAILABLE.response()
 
     @app.exception_handler(DataError)
     async def not_to_be_kept(_request: Request, _error: DataError) -> Response:

@@ -15,6 +15,7 @@ from citybrain.store.tables import deliveries
 OK = Outcome("delivered", 204, None, None, 12.0)
 FAILED = Outcome("retry", 500, "status: answered 500", None, 12.0)
 GONE = Outcome("gone", 410, "gone: the receiver wants no more messages", None, 12.0)
+LATE = Outcome("late", None, None, None, 0.0)
 Sent = list[tuple[Row[Any], Outgoing]]
 
 

@@ -15,8 +15,8 @@ import uvloop
 from sqlalchemy import Connection, Row, select
 
 from citybrain.dispatch.address import AllowList
-from citybrain.dispatch.delivery import Attempt, anything_due, claim_due, settle
-from citybrain.dispatch.sender import Outgoing, Sender
+from citybrain.dispatch.delivery import LEASE_MS, Attempt, anything_due, claim_due, give_back, settle
+from citybrain.dispatch.sender import TIMEOUT_SECONDS, Outgoing, Sender
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH
 from citybrain.store.claims import ClaimLost
@@ -26,10 +26,14 @@ from workers.process import installation
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 256
-LANE = 32  # of them at most for one host, so that none waits for a slow host longer than its lease
-LEAST = 8  # a host with less room than this left is passed over
+IN_FLIGHT = 1_024
+LANE = 32  # of them at most for one host that is new or failed last
+WIDE_LANE = 512  # for one that answered: what is claimed at once costs far less than what is claimed a few at a time
+GATHER_SECONDS = 0.05  # while much is in flight, attempts are recorded this often
+BEGIN_SECONDS = LEASE_MS / 1000 - TIMEOUT_SECONDS - 2.0  # what begins later might be sent by another worker too
 STOP_SECONDS = 4.0
+
+Claimed = tuple[Row[Any], Outgoing]
 
 
 def deliver() -> None:
@@ -59,10 +63,12 @@ class PostRoom:
     def __init__(self, here: Installation) -> None:
         self._here = here
         self._in_flight: Counter[str] = Counter()  # by host
+        self._wide: set[str] = set()  # the hosts that answered last
         self._lock = threading.Lock()
         self._ended: list[tuple[str, Attempt]] = []
         self._loop = uvloop.new_event_loop()
         self._sender = Sender(AllowList.parse(",".join(here.config.webhook_allow)), limit_per_host=LANE)
+        self._sending: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
         self._recording: asyncio.Task[None] | None = None
         threading.Thread(target=self._loop.run_forever, name="post-room", daemon=True).start()
 
@@ -70,13 +76,10 @@ class PostRoom:
         """Takes what is due, as far as there is room, and leaves the sending to the loop."""
         while (room := self._room()) > 0:
             with self._here.store.write() as tx:
-                found = claim_due(tx, self._busy(tx), room)
+                found = self._fitting(tx, claim_due(tx, self._full(tx), room))
             if not found:
                 return
-            with self._lock:
-                self._in_flight.update(_host(outgoing.url) for _, outgoing in found)
-            for row, outgoing in found:
-                asyncio.run_coroutine_threadsafe(self._send(row, outgoing), self._loop)
+            self._loop.call_soon_threadsafe(self._send_all, found, time.monotonic() + BEGIN_SECONDS)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._sender.close(), self._loop).result(1)
@@ -86,31 +89,62 @@ class PostRoom:
             return self._in_flight.total()
 
     def _room(self) -> int:
-        """How many may be claimed so that they fit into the lane of any host that is not passed over."""
+        """How many may be claimed so that they fit into the lane of any host that answered last and is not full."""
         with self._lock:
-            fullest = max((number for number in self._in_flight.values() if number <= LANE - LEAST), default=0)
-            return min(IN_FLIGHT - self._in_flight.total(), LANE - fullest)
+            fullest = max((number for host, number in self._in_flight.items() if not self._is_full(host)), default=0)
+            return min(IN_FLIGHT - self._in_flight.total(), WIDE_LANE - fullest)
 
-    def _busy(self, tx: Connection) -> list[str]:
-        """The endpoints of every host whose lane is full or nearly so."""
+    def _fitting(self, tx: Connection, claimed: list[Claimed]) -> list[Claimed]:
+        """Those for which their host has room; the others are given back at once."""
         with self._lock:
-            full = {host for host, number in self._in_flight.items() if number > LANE - LEAST}
+            fitting = [each for each in claimed if self._takes(_host(each[1].url))]
+        kept = {row.id for row, _ in fitting}
+        give_back(tx, [row for row, _ in claimed if row.id not in kept])
+        return fitting
+
+    def _takes(self, host: str) -> bool:
+        if self._in_flight[host] >= self._lane(host):
+            return False
+        self._in_flight[host] += 1
+        return True
+
+    def _lane(self, host: str) -> int:
+        return WIDE_LANE if host in self._wide else LANE
+
+    def _is_full(self, host: str) -> bool:
+        """More than half: a claim should be worth its transaction."""
+        return self._in_flight[host] > self._lane(host) // 2
+
+    def _full(self, tx: Connection) -> list[str]:
+        """The endpoints of every host whose lane is full."""
+        with self._lock:
+            full = {host for host in self._in_flight if self._is_full(host)}
         known = tx.execute(select(endpoints.c.id, endpoints.c.url)) if full else ()
         return [endpoint_id for endpoint_id, url in known if _host(url) in full]
 
-    async def _send(self, row: Row[Any], outgoing: Outgoing) -> None:
-        at = self._here.clock()
-        outcome = await self._sender.send(outgoing)
+    def _send_all(self, claimed: list[Claimed], begin_by: float) -> None:
+        for row, outgoing in claimed:
+            task = self._loop.create_task(self._send(row, outgoing, begin_by))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, row: Row[Any], outgoing: Outgoing, begin_by: float) -> None:
+        outcome = await self._sender.send(outgoing, begin_by)
+        at = self._here.clock() - round(outcome.duration_ms)
         self._ended.append((_host(outgoing.url), Attempt(row, outcome, at)))
         if self._recording is None or self._recording.done():
-            self._recording = asyncio.ensure_future(self._record())
+            self._recording = self._loop.create_task(self._record())
 
     async def _record(self) -> None:
         """One transaction for all attempts that ended while the last one was written."""
         while self._ended:
+            if self.size() > LANE:
+                await asyncio.sleep(GATHER_SECONDS)
             batch, self._ended = self._ended, []
             more = await asyncio.to_thread(self._settle, [attempt for _, attempt in batch])
+            failed = {host for host, attempt in batch if attempt.outcome.kind != "delivered"}
             with self._lock:
+                self._wide = (self._wide | {host for host, _ in batch}) - failed
                 self._in_flight.subtract(host for host, _ in batch)
                 self._in_flight += Counter()  # drops what fell to zero
             if more:

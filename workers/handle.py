@@ -21,7 +21,8 @@ from citybrain.store.claims import ClaimLost, claim
 from citybrain.store.database import StoreUnavailable
 from citybrain.store.stream import Change, record_changes
 from citybrain.store.tables import events
-from workers.process import installation
+from workers.deliver import deliver
+from workers.process import heard, installation
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,7 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
         filed = [Filed.of_record(row, here.city.zone) for row in rows]
         decisions = here.domains[domain].decide(filed, here.context(domain, now))
         basis = here.basis(domain)
-        if here.store.transact(lambda tx: open_cases(tx, rows, decisions, basis, here.city, now)):
-            here.ringer.ring(DISPATCH)
+        due = here.store.transact(lambda tx: open_cases(tx, rows, decisions, basis, here.city, now))
     except ClaimLost:
         log.warning("batch of %d events of %s was claimed by another worker meanwhile", len(rows), domain)
     except StoreUnavailable as error:
@@ -78,6 +78,17 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
                 _decide_and_commit(here, domain, [row])
         else:
             _failed(here, rows[0], traceback.format_exc(limit=-8))
+    else:
+        if due:
+            _dispatch(here)
+
+
+def _dispatch(here: Installation) -> None:
+    """A bell would come back to this very worker, if it delivers at all, and cost more than a message."""
+    if DISPATCH in heard:
+        deliver()
+    else:
+        here.ringer.ring(DISPATCH)
 
 
 def _give_tries_back(here: Installation, rows: Sequence[Row[Any]]) -> None:

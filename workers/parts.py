@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from citybrain.queue import DISPATCH, queue_name
 from workers import deliver
 from workers.patrol import patrol as patrol_until
-from workers.process import installation
+from workers.process import heard, installation
 from workers.worker import stop_on_signals
 from workers.worker import work as work_until
 
@@ -19,6 +19,7 @@ def work(queues: Sequence[str]) -> None:
     if unknown:
         raise SystemExit(f"no such queue: {', '.join(unknown)}; there are {', '.join([*here.domains, DISPATCH])}")
     names = [name if name == DISPATCH else queue_name(name) for name in asked]
+    heard.update(names)
     work_until(here.broker_url, names, stop)
     deliver.drain()
     here.ringer.close()

@@ -1,10 +1,12 @@
-"""What the jobs of one worker process share: the installation it works for, opened once."""
+"""What the jobs of one worker process share: the queues it hears, the installation it works for, opened once."""
 
 from functools import cache
 
 from citybrain.broker import command
 from citybrain.config import Config
 from citybrain.installation import Installation, open_installation
+
+heard: set[str] = set()
 
 
 @cache

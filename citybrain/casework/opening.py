@@ -38,6 +38,7 @@ def open_cases(
     merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
     amendments: list[Amendment] = []
     joined: dict[int, list[str]] = {}
+    opening: dict[str, list[Row[Any]]] = {}
     done: list[dict[str, Any]] = []
     for row, decision in zip(rows, decisions, strict=True):
         _check(decision, row)
@@ -52,6 +53,8 @@ def open_cases(
             _merge(amendment, row, decision)
             joined.setdefault(id(amendment), []).append(row.id)
             stamp = Stamp(now, basis, joined=amendment.case["id"])
+        if amendment.is_new:
+            opening.setdefault(amendment.case["id"], []).append(row)
         amendments.append(amendment)
         short = shorten(decision.explanation, Filed.of_record(row, city.zone))
         done.append(_completed(row, decision, amendment.case["id"], short | stamp.as_dict(), now))
@@ -60,7 +63,7 @@ def open_cases(
     for amendment in touched:
         if event_ids := joined.get(id(amendment)):
             amendment.note("merged", events=event_ids, event_count=amendment.case["event_count"])
-    return write(tx, touched, city)
+    return write(tx, touched, city, opening)
 
 
 def _check(decision: Decision, row: Row[Any]) -> None:

@@ -1,9 +1,9 @@
 """Writes amendments: cases, work orders, ledger, changes for the stream and messages, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import ENDED
@@ -26,8 +26,11 @@ class StaleVersion(Exception):
         self.case_id = case_id
 
 
-def write(tx: Connection, amendments: Sequence[Amendment], city: City) -> int:
-    """Writes them all; returns how many deliveries are due at once. Raises StaleVersion."""
+def write(
+    tx: Connection, amendments: Sequence[Amendment], city: City, opening: Mapping[str, Sequence[Row[Any]]] | None = None
+) -> int:
+    """Writes them all; returns how many deliveries are due at once. Raises StaleVersion. `opening` has all the events
+    of the cases that are new, in order: they need not be read again."""
     if not amendments:
         return 0
     at = amendments[0].at
@@ -44,7 +47,7 @@ def write(tx: Connection, amendments: Sequence[Amendment], city: City) -> int:
     _write_orders(tx, amendments)
     insert_rows(tx, ledger, rows)
     record_changes(tx, (change for amendment in amendments for change in _changes(amendment)), at)
-    return post(tx, compose(amendments, _events_of(tx, amendments), city), city, at)
+    return post(tx, compose(amendments, _events_of(tx, amendments, opening or {}), city), city, at)
 
 
 def _write_cases(tx: Connection, amendments: Sequence[Amendment]) -> None:
@@ -69,25 +72,32 @@ def _changes(amendment: Amendment) -> Iterable[Change]:
         yield Change(f"case.{entry.action}", case["domain"], codes, case_id=case["id"], data=data)
 
 
-def _events_of(tx: Connection, amendments: Sequence[Amendment]) -> dict[str, list[dict[str, Any]]]:
+def _events_of(
+    tx: Connection, amendments: Sequence[Amendment], opening: Mapping[str, Sequence[Row[Any]]]
+) -> dict[str, list[dict[str, Any]]]:
     """The reports behind each case that has something to tell, the earliest first, with who reported them."""
     wanted = [amendment.case["id"] for amendment in amendments if amendment.messages]
-    found: dict[str, list[dict[str, Any]]] = {}
-    columns = (
-        events.c.id, events.c.case_id, events.c.source, events.c.title, events.c.description,
-        events.c.occurred_at, events.c.attributes, reporters.c.name, reporters.c.phone,
-    )  # fmt: skip
+    found: dict[str, list[Row[Any]]] = {id_: list(opening[id_][:EVENTS_SHOWN]) for id_ in wanted if id_ in opening}
+    others = [case_id for case_id in wanted if case_id not in found]
     position = func.row_number().over(partition_by=events.c.case_id, order_by=events.c.id).label("position")
-    for start in range(0, len(wanted), 500):
-        some = events.c.case_id.in_(wanted[start : start + 500])
+    for start in range(0, len(others), 500):
+        some = events.c.case_id.in_(others[start : start + 500])
         numbered = select(events.c.id, position).where(some).subquery()
         earliest = select(numbered.c.id).where(numbered.c.position <= EVENTS_SHOWN)
-        rows = tx.execute(
-            select(*columns)
-            .join(reporters, reporters.c.event_id == events.c.id, isouter=True)
-            .where(events.c.id.in_(earliest))
-            .order_by(events.c.id)
-        )
-        for row in rows.mappings():
-            found.setdefault(row["case_id"], []).append(dict(row))
-    return found
+        for row in tx.execute(select(events).where(events.c.id.in_(earliest)).order_by(events.c.id)):
+            found.setdefault(row.case_id, []).append(row)
+    persons = _persons(tx, [row.id for rows in found.values() for row in rows])
+    return {case_id: [_told(row, persons.get(row.id)) for row in rows] for case_id, rows in found.items()}
+
+
+def _told(row: Row[Any], person: Row[Any] | None) -> dict[str, Any]:
+    told = {name: getattr(row, name) for name in ("id", "source", "title", "description", "occurred_at", "attributes")}
+    return told | {"name": person.name if person else None, "phone": person.phone if person else None}
+
+
+def _persons(tx: Connection, event_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    persons: dict[str, Row[Any]] = {}
+    for start in range(0, len(event_ids), 500):
+        some = reporters.c.event_id.in_(event_ids[start : start + 500])
+        persons |= {row.event_id: row for row in tx.execute(select(reporters).where(some))}
+    return persons

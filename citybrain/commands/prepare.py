@@ -17,6 +17,7 @@ from citybrain.config import Config
 from citybrain.domain import check_domains
 from citybrain.keys import ensure_admin, has_admin, is_known
 from citybrain.store.database import Store
+from citybrain.store.locks import Lock, take
 from citybrain.store.migrate import migrate
 from geo.mistake import Mistakes
 
@@ -69,6 +70,7 @@ def admin_key(data: Path) -> str | None:
 def _ready_admin(tx: Connection, data: Path) -> None:
     """CITYBRAIN_ADMIN_KEY; without it, a key in the data folder, but only where the store has no admin at all: a
     machine that joins others, and a file from before the key was changed, must not put the admin's key out."""
+    take(tx, Lock.TABLES)
     if given := os.environ.get("CITYBRAIN_ADMIN_KEY"):
         ensure_admin(tx, given, now_ms())
     elif not has_admin(tx, now_ms()):

@@ -68,12 +68,19 @@ def claim_due(tx: Connection, busy: Collection[str], limit: int) -> list[tuple[R
     return [(row, _outgoing(row, known[row.endpoint_id], persons, now)) for row in rows]
 
 
+def give_back(tx: Connection, rows: Sequence[Row[Any]]) -> None:
+    """What was claimed and not sent: as it was before."""
+    claims.give_back(tx, deliveries, rows)
+
+
 def anything_due(tx: Connection) -> bool:
     return claims.any_due(tx, deliveries, ready())
 
 
 def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Random) -> None:
     """Records the attempts and moves each delivery on. Raises ClaimLost when one was claimed again meanwhile."""
+    late = [each.delivery for each in ended if each.outcome.kind == "late"]
+    ended = [each for each in ended if each.outcome.kind != "late"]
     if any(each.outcome.kind == "gone" for each in ended):
         take(tx, Lock.ENDPOINTS)
     touched = sorted({each.delivery.endpoint_id for each in ended})
@@ -83,6 +90,9 @@ def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Rando
         .order_by(endpoints.c.id)
         .with_for_update(key_share=True)
     )
+    give_back(tx, late)
+    if not ended:
+        return
     claims.complete(tx, deliveries, [_moved(attempt, now, rng) for attempt in ended])
     rows = [
         {

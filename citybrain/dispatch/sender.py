@@ -5,6 +5,7 @@ Comes after a delivery is claimed; its outcome is recorded by whoever claimed it
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -35,7 +36,8 @@ _LONG = tuple(hours * _HOUR for hours in (2, 5, 10, 14, 20, 24))
 _NORMAL = (0.0, 5.0, 5 * _MINUTE, 30 * _MINUTE, *_LONG)
 _URGENT = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, *[_MINUTE] * 60, *_LONG)
 
-Kind = Literal["delivered", "retry", "gone", "refused"]
+Kind = Literal["delivered", "retry", "gone", "refused", "late"]
+TIMEOUT_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`gone` asks to disable the endpoint; `refused` was never sent and never will be as things are configured.
+    """`gone` asks to disable the endpoint; `refused` was never sent and never will be as things are configured;
+    `late` was not sent because its turn did not come in time.
 
     `error` is a word and its explanation without anything the receiver wrote; `retry_after` is in seconds.
     """
@@ -68,7 +71,7 @@ class Sender:
     def __init__(
         self,
         allow: AllowList,
-        timeout: float = 15.0,
+        timeout: float = TIMEOUT_SECONDS,
         limit_per_host: int = 16,
         clock: Callable[[], float] = time.time,
         resolver: AbstractResolver | None = None,
@@ -91,13 +94,16 @@ class Sender:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, message: Outgoing) -> Outcome:
-        """One attempt, at most `timeout` seconds from when the host has a free slot. Raises only cancellation."""
+    async def send(self, message: Outgoing, begin_by: float = math.inf) -> Outcome:
+        """One attempt, at most `timeout` seconds from when the host has a free slot, which must come by `begin_by`
+        (time.monotonic). Raises only cancellation."""
         try:
             self._allow.check_url(message.url)
         except AddressRefused as refused:
             return _refused(refused, 0.0)
         async with self._slot(URL(message.url).origin()):
+            if time.monotonic() > begin_by:
+                return Outcome("late", None, None, None, 0.0)
             started = time.perf_counter()
             try:
                 headers = self._headers(message)

@@ -23,10 +23,9 @@ class Capped:
             await self._app(scope, receive, send)
             return
         limit = self._larger.get(scope["path"], self._limit)
-        problem = _too_large(limit)
         if _declared(scope) > limit:
             await _discard(receive)
-            await problem.response()(scope, receive, send)
+            await _too_large(limit).response()(scope, receive, send)
             return
         size, more = 0, False
 
@@ -36,7 +35,7 @@ class Capped:
             size += len(message.get("body", b""))
             more = message.get("more_body", False)
             if size > limit:
-                raise problem
+                raise _too_large(limit)
             return message
 
         async def unless_too_large(message: Message) -> None:
@@ -47,7 +46,7 @@ class Capped:
         if size > limit:
             if more:
                 await _discard(receive)
-            await problem.response()(scope, receive, send)
+            await _too_large(limit).response()(scope, receive, send)
 
 
 async def _discard(receive: Receive) -> None:

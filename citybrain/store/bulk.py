@@ -1,13 +1,29 @@
-"""Many rows in one statement. SQLite's executemany stays inside the process; PostgreSQL takes new rows by COPY and
-changed ones as one JSON document (DECISIONS.md has the figures)."""
+"""Many rows in one statement, past what SQLAlchemy does with every single value. SQLite's executemany stays inside the
+process; PostgreSQL takes new rows by COPY and changed ones as one JSON document (DECISIONS.md has the figures)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
 import psycopg
 from psycopg import sql
-from sqlalchemy import JSON, Column, Connection, Table, bindparam, cast, column, func, insert, literal, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Dialect,
+    Table,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.exc import DBAPIError
 
 from citybrain.store.engine import quote_nothing
@@ -21,9 +37,24 @@ def insert_rows(tx: Connection, table: Table, rows: Rows) -> None:
     """All rows have the columns of the first one; the others get their defaults."""
     if not rows:
         return
-    if tx.dialect.name != "postgresql":
-        tx.execute(insert(table), rows)
+    if tx.dialect.name == "postgresql":
+        _copy(tx, table, rows)
         return
+    statement, columns = _prepared(table, frozenset(rows[0]), tx.dialect)
+    values = [map(convert, map(itemgetter(name), rows)) if convert else map(itemgetter(name), rows)
+              for name, convert in columns]  # fmt: skip
+    tx.exec_driver_sql(statement, list(zip(*values, strict=True)))
+
+
+@lru_cache(maxsize=100)
+def _prepared(table: Table, names: frozenset[str], dialect: Dialect) -> tuple[str, list[tuple[str, Convert | None]]]:
+    """The statement for the driver, its columns in order, and how values are turned to what the driver takes."""
+    compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
+    order = list(compiled.positiontup or ())
+    return str(compiled), [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in order]
+
+
+def _copy(tx: Connection, table: Table, rows: Rows) -> None:
     names = list(rows[0])
     converts = [_convert(tx, table.c[name]) for name in names]
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(

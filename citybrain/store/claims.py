@@ -45,5 +45,11 @@ def complete(tx: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> No
         raise ClaimLost(table.name)
 
 
+def give_back(tx: Connection, table: Table, rows: Sequence[Row[Any]]) -> None:
+    """Ends claims that came to nothing, as if they had not been; what was claimed again meanwhile stays as it is."""
+    mine = [{"id": row.id, "fence": row.fence} for row in rows]
+    update_rows(tx, table, ("id", "fence"), mine, lease_until=0, tries=table.c.tries - 1)
+
+
 def any_due(tx: Connection, table: Table, where: ColumnElement[bool]) -> bool:
     return tx.execute(select(table.c.id).where(where, due(table)).limit(1)).first() is not None

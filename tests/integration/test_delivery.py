@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from desk import Desk
 from postgres import both_stores, only_sqlite
-from posting import FAILED, GONE, OK, claim, end, end_leases, in_the_present, make_due, switch
+from posting import FAILED, GONE, LATE, OK, claim, end, end_leases, in_the_present, make_due, switch
 from sqlalchemy import event
 from steps import FIRE
 
@@ -129,6 +129,19 @@ def test_retry_after_is_obeyed_when_it_is_longer(desk: Desk) -> None:
     desk.open()
     end(desk, claim(desk), replace(FAILED, status=503, retry_after=600.0))
     assert desk.row(deliveries).due_at == desk.now + 600_000
+
+
+def test_what_was_claimed_and_not_sent_is_as_it_was_before(desk: Desk) -> None:
+    desk.endpoint("good")
+    desk.report({}, {})
+    desk.handle()
+    end(desk, claim(desk), OK, LATE)
+    assert sorted((row.status, row.tries, row.lease_until) for row in desk.rows(deliveries)) == [
+        ("delivered", 1, 0),
+        ("pending", 0, 0),
+    ]
+    assert len(desk.rows(attempts)) == 1
+    assert len(claim(desk)) == 1
 
 
 def test_an_answer_for_a_claim_that_was_lost_leaves_nothing(desk: Desk) -> None:

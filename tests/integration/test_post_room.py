@@ -14,7 +14,7 @@ from posting import end_leases
 from sqlalchemy import text
 
 from citybrain.store.tables import attempts, deliveries
-from workers.deliver import LANE, LEAST, PostRoom
+from workers.deliver import LANE, PostRoom
 
 pytestmark = both_stores
 
@@ -78,7 +78,11 @@ def test_a_hanging_host_has_one_lane_however_many_endpoints_it_serves(desk: Desk
     room = post_room(desk)
     for _ in range(3):
         room.claim()
-    assert LANE - LEAST < room.size() <= LANE
+    assert room.size() == LANE
+    claimed = desk.rows(deliveries, deliveries.c.lease_until > 0)
+    assert (len(claimed), {row.tries for row in claimed}) == (LANE, {1})
+    given_back = desk.rows(deliveries, deliveries.c.lease_until == 0)
+    assert {row.tries for row in given_back} == {0}
 
 
 def test_attempts_that_cannot_be_recorded_give_their_places_back_and_are_sent_again(desk: Desk, receiver: Any) -> None:

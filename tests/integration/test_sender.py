@@ -424,6 +424,24 @@ def test_a_message_that_cannot_be_signed_is_refused() -> None:
         assert str(outcome.error).startswith("message:")
 
 
+def test_a_message_whose_turn_comes_too_late_is_not_sent() -> None:
+    """Its lease would end while it is under way, and another worker would send it at the same time."""
+    taken: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        taken.append(request)
+        await asyncio.sleep(0.3)
+        return web.Response()
+
+    async def go() -> list[Outcome]:
+        async with _receiver(answer) as url, Sender(LOOPBACK, limit_per_host=1) as sender:
+            begin_by = time.monotonic() + 0.2
+            return await asyncio.gather(*(sender.send(_message(url, f"msg_{n}"), begin_by) for n in range(3)))
+
+    assert [outcome.kind for outcome in asyncio.run(go())] == ["delivered", "late", "late"]
+    assert len(taken) == 1
+
+
 def test_sending_after_closing_raises_nothing() -> None:
     async def go() -> Outcome:
         sender = Sender(LOOPBACK)

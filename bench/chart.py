@@ -1,0 +1,26 @@
+"""The first table as a picture: webhooks received a second, on a logarithmic scale."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.table import Rate
+
+
+def draw(rates: Sequence[Rate], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 0.55 * len(rates) + 1.1), layout="constrained")
+    axes = figure.subplots()
+    values = [rate.delivered for rate in rates]
+    spread = [[r.delivered - r.lowest for r in rates], [r.highest - r.delivered for r in rates]]
+    colours = ["#0072B2" if rate.name.startswith("citybrain") else "#767676" for rate in rates]
+    bars = axes.barh([rate.name for rate in rates], values, xerr=spread, color=colours, ecolor="#333333", capsize=3)
+    texts = [
+        f"{rate.delivered:,.0f}/s" + (f", {rate.times_naive:,.0f} x" if rate.times_naive else "") for rate in rates
+    ]
+    axes.bar_label(bars, texts, padding=8)
+    axes.set_xscale("log")
+    axes.set_xlim(min(values) / 3, max(values) * 8)
+    axes.set_title("events a second, from durable 202 to signed webhook received", loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None})

@@ -1,0 +1,1 @@
+"""The naive pipeline, honestly made, on three job queues: what most would write first."""
