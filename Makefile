@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test second-city phrases check bench bench-short lock clean help
+.PHONY: run test second-city phrases check bench bench-short bench-place lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -35,6 +35,9 @@ bench: $(VENV)/.bench ## what an event costs, beside the naive pipeline on three
 
 bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline on RQ alone
 	$(BIN)/python -m bench --rounds 1 --seconds 3 --peers naive --no-profile
+
+bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
+	$(BIN)/python -m bench.place
 
 lock:            ## pin every dependency with its hashes
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

@@ -239,9 +239,9 @@ def _server_with_postgis() -> Iterator[str | None]:
         print(f"without PostGIS: {missing}\n")
         yield None
         return
-    url = server.start().replace("postgresql+psycopg:", "postgresql:")
+    url: str | None = server.start().replace("postgresql+psycopg:", "postgresql:")
     try:
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(url or "") as connection:
             connection.execute("CREATE EXTENSION postgis")
     except psycopg.errors.FeatureNotSupported:
         print("without PostGIS: the PostgreSQL here does not have it\n")
