@@ -31,7 +31,7 @@ bench: $(VENV)/.bench ## what an event costs, beside the naive pipeline on three
 	$(BIN)/python -m bench
 
 bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline on RQ alone
-	$(BIN)/python -m bench --rounds 1 --seconds 3 --peers naive --no-profile
+	$(BIN)/python -m bench --rounds 1 --seconds 3 --events 5000 --peers naive --no-profile
 
 lock:            ## pin every dependency with its hashes
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
