@@ -34,7 +34,7 @@ bench: $(VENV)/.bench ## what an event costs, beside the naive pipeline on three
 	$(BIN)/python -m bench
 
 bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline on RQ alone
-	$(BIN)/python -m bench --rounds 1 --seconds 3 --peers naive --no-profile
+	$(BIN)/python -m bench --rounds 1 --seconds 3 --events 5000 --peers naive --no-profile
 
 bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
 	$(BIN)/python -m bench.place
