@@ -100,6 +100,21 @@ def check(city: Path | None, store: bool) -> None:
     sys.exit(0 if good else 1)
 
 
+@main.command()
+@click.option("--to", required=True, metavar="URL", help="An empty database: postgresql://user:password@host/name")
+def copy(to: str) -> None:
+    """Move a stopped installation from SQLite to PostgreSQL, and compare every row of both."""
+    from citybrain.commands.copy import CopyRefused
+    from citybrain.commands.copy import copy as move
+    from citybrain.commands.supervisor import AlreadyRunning
+    from citybrain.store.database import StoreUnavailable
+
+    try:
+        sys.exit(0 if move(Config.load(), to, click.echo) else 1)
+    except (AlreadyRunning, CopyRefused, StoreUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+
+
 @main.command(context_settings={"ignore_unknown_options": True})  # half of the world has negative longitudes
 @click.argument("lng", type=float)
 @click.argument("lat", type=float)

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -89,6 +90,10 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(StoreUnavailable)
     async def store_unavailable(_request: Request, _error: StoreUnavailable) -> Response:
         return Problem(503, "the store cannot answer now; nothing was changed", retry_after=2).response()
+
+    @app.exception_handler(DataError)
+    async def not_to_be_kept(_request: Request, _error: DataError) -> Response:
+        return Problem(422, "the store cannot take a value: a NUL character, or a number that is too large").response()
 
     @app.exception_handler(Exception)
     async def unforeseen(_request: Request, _error: Exception) -> Response:

@@ -151,8 +151,9 @@ def create_key(
             created_at=now,
             expires_at=scope.get("expires_at"),
         ).on_conflict_do_nothing()
+        .returning(keys.c.name)
     )  # fmt: skip
-    if not made.rowcount:
+    if made.first() is None:
         raise Problem(409, f"a key named {name!r} exists or existed; names are not used twice: the ledger names them")
     append_to_city(tx, Entry("key.created", actor, {"name": name, "role": role}), now)
     return plain

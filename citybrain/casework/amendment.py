@@ -85,7 +85,7 @@ def load(tx: Connection, case_id: str, actor: str, at: int) -> Amendment:
 
 def load_all(tx: Connection, case_ids: Sequence[str], actor: str, at: int) -> list[Amendment]:
     """The cases and their orders, to be amended. PostgreSQL locks the rows; SQLite's writer is alone anyway."""
-    locked = select(cases).where(cases.c.id.in_(case_ids)).order_by(cases.c.id).with_for_update()
+    locked = select(cases).where(cases.c.id.in_(case_ids)).order_by(cases.c.id).with_for_update(key_share=True)
     rows = tx.execute(locked).mappings().all()  # before the orders are read: whoever held the lock may change them
     orders: dict[str, dict[str, dict[str, Any]]] = {}
     mine = work_orders.c.case_id.in_(case_ids)

@@ -77,7 +77,12 @@ def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Rando
     if any(each.outcome.kind == "gone" for each in ended):
         take(tx, Lock.ENDPOINTS)
     touched = sorted({each.delivery.endpoint_id for each in ended})
-    tx.execute(select(endpoints.c.id).where(endpoints.c.id.in_(touched)).order_by(endpoints.c.id).with_for_update())
+    tx.execute(
+        select(endpoints.c.id)
+        .where(endpoints.c.id.in_(touched))
+        .order_by(endpoints.c.id)
+        .with_for_update(key_share=True)
+    )
     claims.complete(tx, deliveries, [_moved(attempt, now, rng) for attempt in ended])
     rows = [
         {

@@ -164,7 +164,7 @@ def find(tx: Connection, endpoint_id: str) -> Row[Any]:
 def _find_to_change(tx: Connection, endpoint_id: str) -> Row[Any]:
     """Nobody addresses, sends or settles anything by what it was, until the transaction has ended."""
     take(tx, Lock.ENDPOINTS)
-    tx.execute(select(endpoints.c.id).where(endpoints.c.id == endpoint_id).with_for_update())
+    tx.execute(select(endpoints.c.id).where(endpoints.c.id == endpoint_id).with_for_update(key_share=True))
     return find(tx, endpoint_id)
 
 

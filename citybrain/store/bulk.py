@@ -40,7 +40,7 @@ def insert_rows(tx: Connection, table: Table, rows: Rows) -> None:
 
 def insert_new(tx: Connection, table: Table, rows: Rows) -> int:
     """Inserts, in their order, what no unique key forbids. Returns how many."""
-    statement = insert_or(tx, table).on_conflict_do_nothing()
+    statement = insert_or(tx, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     if tx.dialect.name != "postgresql":
         return tx.execute(statement, rows).rowcount
     given = _recordset(tx, table, rows)
