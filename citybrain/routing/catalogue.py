@@ -1,12 +1,14 @@
-"""A domain's manifest made ready for routing: its types, and one automaton over all the terms of the domain.
+"""A domain's manifest made ready for routing: its types, and one automaton over all the words of its terms.
 
-Built once when the domain is loaded; the rules read it for every event.
+Built once when the domain is loaded; `reading` and the rules use it for every event.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from operator import add
 from typing import Any
 
 import ahocorasick
@@ -17,6 +19,19 @@ from citybrain.routing.wording import normalise
 
 TOGETHER = "&"  # `河里&垃圾` is a term whose parts may stand apart, in any order
 OR = "/"  # `河里/江里&垃圾` is short for `河里&垃圾` and `江里&垃圾`
+TOLD_BY = 24  # types that a hint speaks for, those that have it oftenest
+
+Groups = tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """One word of each group must occur. A `thing` names an object, which may also be where something else is: it
+    counts with a sign of what is wrong beside it, and not as a place."""
+
+    groups: Groups
+    thing: bool
+    types: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +48,7 @@ class EventType:
 class Rule:
     row: RuleRow
     position: int
-    terms: frozenset[str]
+    terms: tuple[Term, ...]
     without: tuple[str, ...]
 
 
@@ -55,17 +70,22 @@ class Catalogue:
         self.domain = manifest.domain.code
         self.settings = manifest.settings
         self.types = {row.code: _event_type(row, manifest) for row in manifest.type}
+        terms = _terms(manifest)
         rows = sorted(manifest.rule, key=lambda row: row.priority)
-        self.rules = [Rule(row, i, frozenset(_all(row.terms)), _all(row.without)) for i, row in enumerate(rows)]
+        self.rules = [
+            Rule(row, i, tuple(terms[_groups(term), False] for term in row.terms), _all(row.without))
+            for i, row in enumerate(rows)
+        ]
         self.alarms = [(f"alarm:{row.code}", row.grade, _parts(row.terms)) for row in manifest.alarm]
-        self.types_of_term = _types_of_term(manifest)
         self.rules_of_term, self.rules_of_attribute, self.rules_always = _index_rules(self.rules)
-        terms = {*self.types_of_term, *(term for rule in self.rules for term in rule.terms)}
-        self.weights = {term: sum(map(len, term.split(TOGETHER))) for term in terms}
-        self.together = _together(terms)
-        self.automaton = _automaton({part for term in terms for part in term.split(TOGETHER)})
-        self.longer = _longer(terms, self.automaton)
-        self.types_of_hint = _types_of_hint(manifest)
+        self.terms_of_word = _index_terms(terms.values())
+        self.signs = frozenset(map(normalise, manifest.words.signs))
+        self.after_place = tuple(map(normalise, manifest.words.after_place))
+        self.before_place = tuple(map(normalise, manifest.words.before_place))
+        self.automaton = _automaton(
+            {word for term in terms.values() for group in term.groups for word in group} | self.signs
+        )
+        self.types_of_hint = _types_of_hint(manifest, terms.values())
 
 
 def _event_type(row: TypeRow, manifest: Manifest) -> EventType:
@@ -95,17 +115,38 @@ def _spelt_out(term: str) -> Iterator[str]:
     return (TOGETHER.join(one) for one in product(*parts) if len(set(one)) == len(one))
 
 
-def _types_of_term(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = defaultdict(list)
+def _groups(term: str) -> Groups:
+    return tuple(frozenset(map(normalise, part.split(OR))) for part in term.split(TOGETHER))
+
+
+def _terms(manifest: Manifest) -> dict[tuple[Groups, bool], Term]:
+    """Every term of the domain once, with the types that it speaks for; those of rules may speak for none."""
+    found: dict[tuple[Groups, bool], list[str]] = defaultdict(list)
     for row in manifest.type:
-        for term in _all(row.terms):
-            found[term].append(row.code)
-    return {term: tuple(codes) for term, codes in found.items()}
+        for term in row.terms:
+            found[_groups(term), False].append(row.code)
+        for thing in row.things:
+            found[_groups(thing), True].append(row.code)
+    for rule in manifest.rule:
+        for term in rule.terms:
+            found[_groups(term), False] += []
+    return {(groups, thing): Term(groups, thing, tuple(codes)) for (groups, thing), codes in found.items()}
 
 
-def _index_rules(rules: list[Rule]) -> tuple[dict[str, list[Rule]], dict[str, list[Rule]], list[Rule]]:
+def _index_terms(terms: Iterable[Term]) -> dict[str, tuple[Term, ...]]:
+    """The terms under the words of that group which the fewest terms have: `有人` is in hundreds."""
+    terms = list(terms)
+    common = Counter(word for term in terms for group in term.groups for word in group)
+    found: dict[str, list[Term]] = defaultdict(list)
+    for term in terms:
+        for word in min(term.groups, key=lambda group: sum(common[word] for word in group)):
+            found[word].append(term)
+    return {word: tuple(rows) for word, rows in found.items()}
+
+
+def _index_rules(rules: list[Rule]) -> tuple[dict[Term, list[Rule]], dict[str, list[Rule]], list[Rule]]:
     """Rules by the term or the attribute without which they cannot hold, and those that must always be tried."""
-    by_term: dict[str, list[Rule]] = defaultdict(list)
+    by_term: dict[Term, list[Rule]] = defaultdict(list)
     by_attribute: dict[str, list[Rule]] = defaultdict(list)
     always: list[Rule] = []
     for rule in rules:
@@ -124,50 +165,37 @@ def _needs_presence(test: When) -> bool:
     return test.op != "exists" or test.value is not False
 
 
-def _automaton(terms: set[str]) -> Any:
-    """Finds every term in one pass: the term, its length, and whether it might be cut out of a longer Latin word."""
+def _automaton(words: Iterable[str]) -> Any:
+    """Finds every word in one pass: the word, its length, and whether it might be cut out of a longer Latin word."""
     automaton = ahocorasick.Automaton()
-    for term in sorted(terms):
-        automaton.add_word(term, (term, len(term), term[0] < "\x80" or term[-1] < "\x80"))
-    if terms:
+    for word in sorted(words):
+        automaton.add_word(word, (word, len(word), word[0] < "\x80" or word[-1] < "\x80"))
+    if len(automaton):
         automaton.make_automaton()
     return automaton
 
 
-def _longer(terms: Iterable[str], automaton: Any) -> dict[str, frozenset[str]]:
-    """The longer terms that hold a term: found only as part of one that also matched, it says nothing of its own."""
-    found: dict[str, set[str]] = {term: set() for term in terms}
-    for longer in found:
-        for part in longer.split(TOGETHER):
-            for _, (held, _, _) in automaton.iter(part):
-                if held != longer and held in found:
-                    found[held].add(longer)
-    return {term: frozenset(longer) for term, longer in found.items()}
-
-
-def _together(terms: set[str]) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
-    """The terms of several parts and their other parts, under the part that the fewest have: `有人` is in hundreds."""
-    several = {term: frozenset(term.split(TOGETHER)) for term in sorted(terms) if TOGETHER in term}
-    common = Counter(part for parts in several.values() for part in parts)
-    found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
-    for term, parts in several.items():
-        rarest = min(sorted(parts), key=lambda part: common[part])
-        found[rarest].append((term, tuple(sorted(parts - {rarest}))))
-    return {part: tuple(rows) for part, rows in found.items()}
-
-
-def _types_of_hint(manifest: Manifest) -> dict[str, frozenset[str]]:
-    """Which types' names, terms or examples hold a pair of neighbouring letters or have it as a part of a term: for
-    guesses where no whole term is found."""
-    found: dict[str, set[str]] = defaultdict(set)
+def _types_of_hint(manifest: Manifest, terms: Iterable[Term]) -> dict[str, tuple[tuple[str, float], ...]]:
+    """Which types' names, terms or examples hold a pair of neighbouring letters or have it as a word of a term, and
+    what it weighs for each, the more the oftener: for guesses, and as a second opinion of what the terms say."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     for row in manifest.type:
         examples = [normalise(text) for one in row.examples for text in (one.title, one.description)]
-        for text in [normalise(row.name), *_all(row.terms), *examples]:
-            for hint in pairs(text).union(text.split(TOGETHER)):
-                found[hint].add(row.code)
-    return {hint: frozenset(codes) for hint, codes in found.items()}
+        for text in [normalise(row.name), *examples]:
+            for hint in pairs(text):
+                found[hint][row.code] += 1
+    for term in terms:
+        for group in term.groups:
+            for word in group:
+                for hint in {*pairs(word), word}:
+                    for code in term.types:
+                        found[hint][code] += 1
+    return {
+        hint: tuple((code, len(hint) * math.sqrt(n / codes.total())) for code, n in codes.most_common(TOLD_BY))
+        for hint, codes in found.items()
+    }
 
 
-def pairs(text: str) -> set[str]:
-    """The pairs of neighbouring letters in a text; punctuation parts them."""
-    return {pair for start in range(len(text) - 1) if (pair := text[start : start + 2]).isalnum()}
+def pairs(text: str) -> dict[str, None]:
+    """The pairs of neighbouring letters in a text, each once and in its order; punctuation parts them."""
+    return dict.fromkeys(filter(str.isalnum, map(add, text, text[1:])))

@@ -28,7 +28,13 @@ LOST = {
     "priority": Words("优先级较低", "another rule has a higher priority"),
     "excluded": Words("出现排除词", "an excluding term occurs"),
     "part_of_longer": Words("只是更长关键词的一部分", "it is only part of a longer term that matched"),
-    "less_specific": Words("有更长或更靠前的关键词", "a longer term, or one in the title, matched another type"),
+    "less_specific": Words(
+        "其他类型的关键词更长、更多或更靠前", "longer or more terms, or in the title, matched another type"
+    ),
+    "place": Words("只说明位置", "it only says where"),
+    "no_sign": Words("没有说明出了什么问题", "nothing near says what is wrong with it"),
+    "too_little": Words("符合的字太少", "too few letters matched"),
+    "words_differ": Words("全文更像其他类型", "the words as a whole look more like another type"),
     "tied": Words("与其他类型不相上下", "it ties with another type"),
 }
 

@@ -9,8 +9,9 @@ from typing import Any
 from citybrain.routing.condition import holds, shown
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOST, Decision
+from citybrain.routing.reading import read
 from citybrain.routing.report import Filed
-from citybrain.routing.rules import read, why_not
+from citybrain.routing.rules import rule_words, why_not
 
 SHOWN = 200  # rules listed; terms are listed only where they occur, there are thousands
 
@@ -27,7 +28,7 @@ def explain(event: Filed, context: Context, decide: Decide) -> dict[str, Any]:
         tests = [shown(test, attributes) | {"holds": holds(test, attributes)} for test in rule.row.when]
         entry = {"rule": rule.row.code, "type": rule.row.type, "priority": rule.row.priority, "when": tests}
         if rule.terms:
-            entry["terms_found"] = sorted(rule.terms.intersection(reading.terms))
+            entry["terms_found"] = rule_words(rule, reading)
         tried.append(entry | {"holds": why_not(rule, attributes, reading) is None})
     matched = [
         entry | {"why": LOST[entry["lost"]]._asdict()} if "lost" in entry else entry
@@ -47,7 +48,7 @@ def explain(event: Filed, context: Context, decide: Decide) -> dict[str, Any]:
         "tried": {
             "rules": tried,
             "rules_left_off": max(0, len(context.catalogue.rules) - SHOWN),
-            "terms_found": dict(sorted(reading.terms.items())),
+            "terms_found": sorted({match.words for match in reading.matches.values()}),
             "types": len(context.catalogue.types),
         },
     }

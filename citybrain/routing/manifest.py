@@ -103,8 +103,8 @@ class When(Strict):
 class TypeRow(Strict):
     """`duty` is the function responsible, default the domain; `also` lists types of other domains an example may
     rightly reach too; `class_` groups types in lists; `filing` 立案条件 says when it is filed, `closing` 结案条件 when
-    it is done. A term `河里&垃圾` asks for both parts, wherever they stand,
-    `河里/江里&垃圾` for one of the first and the second."""
+    it is done. A term `河里&垃圾` asks for both parts near each other, in any order, `河里/江里&垃圾` for one of the
+    first and the second. `things` are terms for objects, often named only to say where something is: see `Words`."""
 
     code: Text
     name: Text
@@ -112,6 +112,7 @@ class TypeRow(Strict):
     class_: Annotated[str, Field(alias="class")] = ""
     standard: str = ""
     terms: list[TermText] = []
+    things: list[TermText] = []
     without: list[Text] = []
     grade: Grade
     filing: Passage = ""
@@ -192,9 +193,19 @@ class Part(Strict):
     alarm: list[AlarmRow] = []
 
 
+class Words(Strict):
+    """How the domain's reporters say that something is wrong, and what stands after and before a thing that is named
+    only to say where."""
+
+    signs: list[Text] = []
+    after_place: list[Text] = []
+    before_place: list[Text] = []
+
+
 class Manifest(Part):
     include: list[FileName] = []
     domain: DomainHead
+    words: Words = Words()
     settings: dict[str, float | int | str | list[float | int | str]] = {}
     _files: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -263,8 +274,8 @@ def _cross_check(parts: Sequence[Found], manifest: Manifest) -> Iterator[Mistake
 def _check_type(file: str, row: TypeRow, prefix: str, reachable: set[str]) -> Iterator[Mistake]:
     if not (NATIONAL_CODE.match(row.code) or re.fullmatch(re.escape(prefix) + "[a-z][a-z0-9_]*", row.code)):
         yield Mistake(file, f"type {row.code}", f"a code of the form {prefix}word, or c or m and 5 digits")
-    if not row.terms and row.code not in reachable:
-        yield Mistake(file, f"type {row.code}", "`terms`, or a rule that names it, else nothing finds it")
+    if not (row.terms or row.things) and row.code not in reachable:
+        yield Mistake(file, f"type {row.code}", "`terms`, `things`, or a rule that names it, else nothing finds it")
 
 
 def _doubles(kind: str, found: Sequence[tuple[str, str]]) -> Iterator[Mistake]:

@@ -11,10 +11,11 @@ from citybrain.routing.catalogue import Catalogue, Condition, EventType
 from citybrain.routing.condition import all_hold
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision
+from citybrain.routing.reading import Reading, read
 from citybrain.routing.record import decided_by
 from citybrain.routing.report import Filed
 from citybrain.routing.responsibility import Assignment
-from citybrain.routing.rules import Finding, Reading, find_type, read
+from citybrain.routing.rules import Finding, find_type
 
 Facts = Mapping[str, Any]
 
@@ -93,7 +94,7 @@ def _condition_holds(condition: Condition, attributes: Facts, text: str) -> bool
 
 
 def _one_occurs(terms: Iterable[Sequence[str]], text: str) -> bool:
-    return any(first in text and all(part in text for part in rest) for first, *rest in terms)
+    return any(parts[0] in text and (len(parts) == 1 or all(part in text for part in parts)) for parts in terms)
 
 
 def _grade(posted: int | None, found: dict[str, int]) -> dict[str, Any]:

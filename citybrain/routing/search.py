@@ -49,7 +49,7 @@ class TypeIndex:
 def _entry(domain: str, kind: EventType) -> Entry:
     name, row = normalise(kind.row.name), kind.row
     letters = "".join(filter(str.isalnum, name))
-    words = [term for term in row.terms if OR not in term and TOGETHER not in term]
+    words = [term for term in [*row.things, *row.terms] if OR not in term and TOGETHER not in term]
     texts = [
         (CODE, kind.code),
         (CODE, kind.code[1:] if kind.code[1:].isdigit() else kind.code.rpartition(".")[2]),

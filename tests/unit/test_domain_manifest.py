@@ -2,13 +2,17 @@
 
 import os
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from citybrain.domain import MANIFEST, check_domains, load_domains
+from citybrain.routing.context import Context
 from citybrain.routing.manifest import read_manifest
 from citybrain.routing.proof import prove_examples
+from citybrain.routing.report import Filed
+from citybrain.routing.responsibility import Responsibility
 from geo.mistake import Mistakes
 
 DOMAINS = load_domains({})
@@ -77,6 +81,13 @@ def test_the_grid_has_all_403_national_codes_with_filing_closing_and_limit() -> 
     assert sum(not row.limit.example for row in rows) >= 200  # one example city's; the others are class defaults
 
 
+def test_each_grid_component_has_a_matter_that_reports_of_it_reach() -> None:
+    types = DOMAINS["grid"].catalogue.types
+    components = [code for code in types if code[0] == "c"]
+    assert all(types["m" + code[1:]].row.things or types["m" + code[1:]].row.terms for code in components)
+    assert not any(types[code].row.things for code in components)  # text about a component's record reaches these
+
+
 def test_emergency_has_the_four_classes_and_every_fire_water_and_environment_type_a_class() -> None:
     four = {"自然灾害", "事故灾难", "公共卫生", "社会安全"}
     assert {row.class_ for row in DOMAINS["emergency"].manifest.type} == four | {"演练测试"}
@@ -105,8 +116,10 @@ def test_only_files_beside_the_manifest_are_included(tmp_path: Path, name: str) 
 
 def test_alternatives_in_a_term_stand_for_each_of_them(tmp_path: Path) -> None:
     path = folder(tmp_path, METRO.replace('["屏蔽门"]', '["屏蔽门/站台门&坏/关不上"]'))
-    found = load_domains({"CITYBRAIN_DOMAINS": str(path)})["metro"].catalogue.types_of_term
-    assert set(found) == {"屏蔽门&坏", "屏蔽门&关不上", "站台门&坏", "站台门&关不上"}
+    metro = load_domains({"CITYBRAIN_DOMAINS": str(path)})["metro"]
+    for title in ("屏蔽门坏了", "屏蔽门又关不上", "站台门坏了", "站台门关不上"):
+        event = Filed(id="e", domain="metro", title=title, occurred_at=datetime(2026, 1, 5, tzinfo=UTC))
+        assert metro.decide([event], Context(metro.catalogue, Responsibility(()), event.occurred_at))[0].type
 
 
 def test_every_example_reaches_its_own_type_and_no_other_domain() -> None:
