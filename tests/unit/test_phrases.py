@@ -12,12 +12,11 @@ PHRASES = read_phrases()
 HELD_OUT = [one for one in PHRASES if one.split == "held_out"]
 INDEPENDENT = [one for one in PHRASES if one.split == "tuning" and one.author == "independent"]
 
-only_with_held_out = pytest.mark.skipif(not HELD_OUT, reason="no held-out phrases in tests/data/phrases.csv")
-
 
 def test_the_phrases_are_many_different_and_rightly_labelled() -> None:
     assert Counter(one.split for one in PHRASES)["tuning"] >= 1000
     assert len(INDEPENDENT) >= 300
+    assert len(HELD_OUT) >= 300
     typed = [one for one in PHRASES if one.type != NO_TYPE]
     assert len({(one.domain, one.title, one.description) for one in typed}) == len(typed)
     assert [one for one in typed if one.type not in DOMAINS[one.domain].catalogue.types] == []
@@ -36,13 +35,11 @@ def test_of_the_texts_they_were_tuned_on_97_of_100_are_right_and_the_rest_mostly
     assert tally.share_guessed >= 0.75
 
 
-@only_with_held_out
 def test_of_unseen_texts_what_the_rules_decide_is_right_in_95_of_100() -> None:
     assert count(decide(HELD_OUT, DOMAINS)).precision >= 0.95
 
 
-@only_with_held_out
 def test_of_unseen_texts_they_decide_most_and_mostly_guess_the_rest() -> None:
     tally = count(decide(HELD_OUT, DOMAINS))
-    assert tally.share_decided >= 0.60
-    assert tally.share_guessed >= 0.60
+    assert tally.share_decided >= 0.65
+    assert tally.share_guessed >= 0.75
