@@ -45,7 +45,7 @@ def another_domain(folder: Path, code: str, change: Callable[[str], str], handle
     manifest, own_handler = folder / code / "domain.toml", folder / code / "handler.py"
     manifest.write_text(change(manifest.read_text()))
     own_handler.write_text(own_handler.read_text() + handler)
-    domain, mistakes = load_folder(Folder(folder / code, f"citybrain_domain_{folder.name}_{code}", loose=True))
+    domain, mistakes = load_folder(Folder(folder / code, f"citybrain_domain_{folder.name}_{code}", "named"))
     assert mistakes == []
     assert domain is not None
     return domain

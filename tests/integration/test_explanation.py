@@ -119,7 +119,8 @@ def test_the_page_tells_which_rules_were_tried_and_why_they_did_not_hold(desk: D
     event_id = decided(desk, {"domain": "fire", "attributes": SMOKE})
     why = {part.head: part.lines for part in story.reasons(told(desk, event_id)["explanation"], "fire", desk.here)}
     assert any("不成立：第" in line and "项条件不满足" in line for line in why["试过而不成立的规则"])
-    assert any(line.startswith("领域规则：1.1 ") for line in why["决定的依据"])
+    version = desk.here.domains["fire"].manifest.domain.version
+    assert any(line.startswith(f"领域规则：{version} ") for line in why["决定的依据"])
 
 
 def test_the_explanation_stands_in_the_record_once_and_small(desk: Desk) -> None:
