@@ -23,10 +23,11 @@ from citybrain.indicators.activity import note_changes
 from citybrain.intake.reading import replay_event
 from citybrain.keys import create_key, ensure_admin
 from citybrain.problem import Problem
+from citybrain.routing.report import Filed
 from citybrain.store.claims import claim as take_claim
 from citybrain.store.coverage_tables import domain_activity
 from citybrain.store.tables import cases, deliveries, events, feedbacks, keys, ledger, receipts
-from workers.handle import _filed, handle_batch
+from workers.handle import handle_batch
 
 pytestmark = both_stores
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # merged
@@ -54,10 +55,11 @@ def meanwhile(desk: Desk, call: Call) -> None:
     here = desk.here
     with here.store.write() as tx:
         rows = sorted(take_claim(tx, events, true(), (events.c.id,), 40, 30_000), key=lambda row: str(row.id))
-    decisions = here.domains["grid"].decide([_filed(row) for row in rows], here.context("grid"))
+    filed = [Filed.of_record(row, here.city.zone) for row in rows]
+    decisions = here.domains["grid"].decide(filed, here.context("grid", desk.now))
     with ThreadPoolExecutor(1) as pool:
         with here.store.write() as tx:
-            open_cases(tx, rows, decisions, here.city, desk.now)
+            open_cases(tx, rows, decisions, here.basis("grid"), here.city, desk.now)
             called = pool.submit(call)
             with suppress(TimeoutError):
                 called.result(0.5)
