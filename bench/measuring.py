@@ -128,7 +128,7 @@ class Running(Generic[C]):
 
     async def sustain(self, way: str) -> Sustained:
         """More and more events until they take as long as they should; the last try counts."""
-        number = FIRST if way == "single" else self._plan.batch
+        number = min(FIRST, self._plan.events) if way == "single" else self._plan.batch
         await self.flood(way, number)  # until everything has started and is warm
         while True:
             found, seconds = await self.flood(way, number)

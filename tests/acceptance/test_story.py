@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from postgres import both_stores
+from postgres import both_stores, only_sqlite
 from serving import Receiver, Service
 from standardwebhooks.webhooks import Webhook
 
@@ -104,6 +104,7 @@ def test_store_keeps_its_promises_after_the_stories(service: Service) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@only_sqlite
 def test_a_recorded_decision_is_explained_on_the_command_line_as_by_the_api(service: Service) -> None:
     event = {
         "source_event_id": "explained",
