@@ -1,12 +1,10 @@
 """Finds event types by what a person types: Chinese text, pinyin or its initials, English words, a code; best first.
 
-Built once from the domains' catalogues when the service starts; `GET /api/v1/types` asks it.
+Built once from the domains' catalogues at the first search; `GET /api/v1/types` asks it.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
-
-from pypinyin import Style, lazy_pinyin
 
 from citybrain.routing.catalogue import OR, TOGETHER, Catalogue, EventType
 from citybrain.routing.wording import normalise
@@ -47,6 +45,9 @@ class TypeIndex:
 
 
 def _entry(domain: str, kind: EventType) -> Entry:
+    # 50 MB and a third of a second, which only processes pay that are asked to search.
+    from pypinyin import Style, lazy_pinyin
+
     name, row = normalise(kind.row.name), kind.row
     letters = "".join(filter(str.isalnum, name))
     words = [term for term in [*row.things, *row.terms] if OR not in term and TOGETHER not in term]
