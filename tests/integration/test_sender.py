@@ -14,7 +14,6 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
-
 from yarl import URL
 
 from citybrain.dispatch.address import AllowList
