@@ -18,7 +18,7 @@ from citybrain.casework import explaining
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.indicators import api as indicators
-from citybrain.installation import Installation
+from citybrain.installation import Installation, keep_for_good
 from citybrain.intake import reading
 from citybrain.intake.api import BATCH_BYTES, Intake
 from citybrain.intake.body import MIB, Capped
@@ -43,6 +43,7 @@ def build(here: Installation) -> FastAPI:
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         here.locator  # noqa: B018 - the ground is read before the first request
+        keep_for_good()
         yield
         sequencer.close()
         committer.close()

@@ -152,7 +152,7 @@ def create_key(
         raise Problem(422, f"name {name!r}: letters, digits and . _ @ - only, 64 at most")
     plain = plain or f"cb{secrets.token_hex(5)}.{secrets.token_urlsafe(32)}"
     made = tx.execute(
-        insert_or(tx, keys).values(
+        insert_or(tx.dialect, keys).values(
             name=name,
             prefix=_prefix(plain),
             hash=_hash(plain),

@@ -1,8 +1,12 @@
 """Messages claimed at a desk, and what became of them."""
 
 import random
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from desk import Desk
 from sqlalchemy import Row
 
@@ -11,6 +15,7 @@ from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.delivery import Attempt, claim_due, settle
 from citybrain.dispatch.sender import Outcome, Outgoing
 from citybrain.store.tables import deliveries
+from workers.deliver import PostRoom
 
 OK = Outcome("delivered", 204, None, None, 12.0)
 FAILED = Outcome("retry", 500, "status: answered 500", None, 12.0)
@@ -31,6 +36,13 @@ def end(desk: Desk, sent: Sent, *outcomes: Outcome) -> None:
         settle(tx, ended, desk.now, random.Random(1))
 
 
+def until(holds: Any, seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
 def end_leases(desk: Desk) -> None:
     desk.set(deliveries, deliveries.c.lease_until > 0, lease_until=0)
 
@@ -47,3 +59,13 @@ def make_due(desk: Desk) -> None:
 def switch(desk: Desk, endpoint_id: str, enabled: bool) -> None:
     with desk.here.store.write() as tx:
         endpoint_.set_enabled(tx, endpoint_id, enabled, "liu", desk.now)
+
+
+@pytest.fixture
+def room(desk: Desk) -> Iterator[PostRoom]:
+    """The desk's own post room, which has recorded everything before the desk is cleared."""
+    desk.here.config = replace(desk.here.config, webhook_allow=("127.0.0.0/8",))
+    made = PostRoom(desk.here)
+    yield made
+    until(lambda: not made.size())
+    made.close()

@@ -7,15 +7,16 @@ import random
 import threading
 import time
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from citybrain.dispatch.address import AllowList
 from citybrain.dispatch.delivery import LEASE_MS, Attempt, anything_due, claim_due, give_back, settle
+from citybrain.dispatch.pouch import Pouch
 from citybrain.dispatch.sender import TIMEOUT_SECONDS, Outgoing, Sender
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH
@@ -33,7 +34,7 @@ GATHER_SECONDS = 0.05  # while much is in flight, attempts are recorded this oft
 BEGIN_SECONDS = LEASE_MS / 1000 - TIMEOUT_SECONDS - 2.0  # what begins later might be sent by another worker too
 STOP_SECONDS = 4.0
 
-Claimed = tuple[Row[Any], Outgoing]
+Claimed = tuple[Any, Outgoing]  # a row, or a `Claim`
 
 
 def deliver() -> None:
@@ -71,6 +72,29 @@ class PostRoom:
         self._sending: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
         self._recording: asyncio.Task[None] | None = None
         threading.Thread(target=self._loop.run_forever, name="post-room", daemon=True).start()
+
+    def pouch(self) -> Pouch:
+        """For the next transaction of the worker, which alone claims."""
+        with self._lock:
+            in_flight, total = self._in_flight.copy(), self._in_flight.total()
+
+        def takes(url: str) -> bool:
+            nonlocal total
+            host = _host(url)
+            if total >= IN_FLIGHT or in_flight[host] >= self._lane(host):
+                return False
+            in_flight[host] += 1
+            total += 1
+            return True
+
+        return Pouch(takes)
+
+    def send(self, pouch: Pouch) -> None:
+        """After the transaction's commit."""
+        if pouch.claimed:
+            with self._lock:
+                self._in_flight.update(_host(outgoing.url) for _, outgoing in pouch.claimed)
+            self._loop.call_soon_threadsafe(self._send_all, pouch.claimed, pouch.begun + BEGIN_SECONDS)
 
     def claim(self) -> None:
         """Takes what is due, as far as there is room, and leaves the sending to the loop."""
@@ -128,7 +152,7 @@ class PostRoom:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _send(self, row: Row[Any], outgoing: Outgoing, begin_by: float) -> None:
+    async def _send(self, row: Any, outgoing: Outgoing, begin_by: float) -> None:
         outcome = await self._sender.send(outgoing, begin_by)
         at = self._here.clock() - round(outcome.duration_ms)
         self._ended.append((_host(outgoing.url), Attempt(row, outcome, at)))
@@ -169,5 +193,6 @@ class PostRoom:
         return False
 
 
+@lru_cache(maxsize=10_000)
 def _host(url: str) -> str:
     return urlsplit(url).netloc

@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import Connection, Row, bindparam, literal_column, update
 
 from citybrain.casework.opening import open_cases
+from citybrain.dispatch.pouch import Pouch
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH, queue_name
 from citybrain.routing.report import Filed
 from citybrain.store.bulk import update_rows
-from citybrain.store.claims import ClaimLost, claim
+from citybrain.store.claims import ClaimLost, Waiting
 from citybrain.store.database import StoreUnavailable
 from citybrain.store.stream import Change, record_changes
 from citybrain.store.tables import events
-from workers.deliver import deliver
+from workers.deliver import PostRoom, post_room
 from workers.process import heard, installation
 
 log = logging.getLogger(__name__)
@@ -31,41 +32,52 @@ SLICE_SECONDS = 2.0
 LEASE_MS = 10_000  # a batch takes a tenth of that; a dead worker's events wait no longer
 TRIES = 3
 LEVELS = ("county", "town", "village", "cell")
+# Written out, since a planner does not use a partial index for a value that it does not see.
+RECEIVED = (events.c.state == literal_column("'received'")) & (events.c.domain == bindparam("of_domain"))
+OLDEST = (events.c.due_at, events.c.id)
+NEEDED = [column for column in events.c if column.name not in ("location", "explanation")]  # JSON nobody reads here
+FRESH = Waiting(events, RECEIVED & (events.c.tries == 0), OLDEST, NEEDED)
+AGAIN = Waiting(events, RECEIVED, OLDEST, NEEDED)
 
 
 def handle(domain: str) -> None:
     here = installation()
+    room = post_room() if DISPATCH in heard else None
     ends = time.monotonic() + SLICE_SECONDS
     while time.monotonic() < ends:
-        if not handle_batch(here, domain):
+        if not handle_batch(here, domain, room):
             return
     here.ringer.ring(queue_name(domain))
 
 
-def handle_batch(here: Installation, domain: str) -> int:
+def handle_batch(here: Installation, domain: str, room: PostRoom | None = None) -> int:
     """Claims one batch and handles it; returns how many events it held. Fresh events go together; what was tried
-    before goes alone, so that one event that kills its worker takes no other along."""
-    due = (events.c.state == "received") & (events.c.domain == domain)
-    order = (events.c.due_at, events.c.id)
+    before goes alone, so that one event that kills its worker takes no other along. `room` is this worker's, if it
+    delivers."""
     with here.store.write() as tx:
-        rows = claim(tx, events, due & (events.c.tries == 0), order, AT_ONCE, LEASE_MS)
-        alone = rows or claim(tx, events, due, order, 1, LEASE_MS)
+        rows = FRESH.claim(tx, AT_ONCE, LEASE_MS, of_domain=domain)
+        alone = rows or AGAIN.claim(tx, 1, LEASE_MS, of_domain=domain)
     if not alone:
         return 0
     if not rows and alone[0].tries > TRIES:
         _quarantine(here, alone[0], alone[0].trace or "its worker died three times while it was being handled")
         return 1
-    _decide_and_commit(here, domain, sorted(alone, key=lambda row: row.id))
+    _decide_and_commit(here, domain, room, sorted(alone, key=lambda row: row.id))
     return len(alone)
 
 
-def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]) -> None:
+def _decide_and_commit(here: Installation, domain: str, room: PostRoom | None, rows: Sequence[Row[Any]]) -> None:
     try:
         now = here.clock()
         filed = [Filed.of_record(row, here.city.zone) for row in rows]
         decisions = here.domains[domain].decide(filed, here.context(domain, now))
         basis = here.basis(domain)
-        due = here.store.transact(lambda tx: open_cases(tx, rows, decisions, basis, here.city, now))
+
+        def open_all(tx: Connection) -> tuple[int, Pouch | None]:
+            pouch = room.pouch() if room else None
+            return open_cases(tx, rows, filed, decisions, basis, here.city, now, pouch), pouch
+
+        due, pouch = here.store.transact(open_all)
     except ClaimLost:
         log.warning("batch of %d events of %s was claimed by another worker meanwhile", len(rows), domain)
     except StoreUnavailable as error:
@@ -75,18 +87,20 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
         if len(rows) > 1:
             log.exception("batch of %d events of %s failed; each is tried alone", len(rows), domain)
             for row in rows:
-                _decide_and_commit(here, domain, [row])
+                _decide_and_commit(here, domain, room, [row])
         else:
             _failed(here, rows[0], traceback.format_exc(limit=-8))
     else:
+        if room and pouch:
+            room.send(pouch)
         if due:
-            _dispatch(here)
+            _dispatch(here, room)
 
 
-def _dispatch(here: Installation) -> None:
+def _dispatch(here: Installation, room: PostRoom | None) -> None:
     """A bell would come back to this very worker, if it delivers at all, and cost more than a message."""
-    if DISPATCH in heard:
-        deliver()
+    if room:
+        room.claim()
     else:
         here.ringer.ring(DISPATCH)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from citybrain.installation import keep_for_good
 from citybrain.queue import DISPATCH, queue_name
 from workers import deliver
 from workers.patrol import patrol as patrol_until
@@ -20,6 +21,7 @@ def work(queues: Sequence[str]) -> None:
         raise SystemExit(f"no such queue: {', '.join(unknown)}; there are {', '.join([*here.domains, DISPATCH])}")
     names = [name if name == DISPATCH else queue_name(name) for name in asked]
     heard.update(names)
+    keep_for_good()
     work_until(here.broker_url, names, stop)
     deliver.drain()
     here.ringer.close()

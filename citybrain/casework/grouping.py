@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 from citybrain.casework.amendment import Amendment, load
 from citybrain.casework.case import OPEN, Status
 from citybrain.casework.numbers import next_numbers
-from citybrain.casework.opening import LEVELS, raise_grade
+from citybrain.casework.opening import BLANK, LEVELS, raise_grade
 from citybrain.casework.turn import Turn
 from citybrain.problem import Problem, invalid
 from citybrain.store.ids import new_id
@@ -47,10 +47,9 @@ def split(amendment: Amendment, turn: Turn) -> list[Amendment]:
     first = found[0]
     number = next_numbers(turn.tx, case["domain"], 1, turn.city.zone, amendment.at)[0]
     codes = {level: (first.place.get(level) or {}).get("code") for level in LEVELS}
-    blank = dict.fromkeys(column.name for column in cases.c)
     taken = {name: case[name] for name in ("domain", "type", "grade", "demo")}
     new = Amendment(
-        blank
+        BLANK
         | taken
         | codes
         | {"id": new_id(), "number": number, "status": Status.TRIAGE, "title": first.title or case["title"]}

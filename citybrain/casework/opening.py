@@ -4,7 +4,7 @@ into an open case about the same thing, or put into triage for a person."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from citybrain.casework.amendment import Amendment, load_all
 from citybrain.casework.case import Status
@@ -12,6 +12,7 @@ from citybrain.casework.handling_clock import start_clock
 from citybrain.casework.numbers import next_numbers
 from citybrain.casework.writing import write
 from citybrain.city import City
+from citybrain.dispatch.outbox import Taker
 from citybrain.routing.decision import Decision
 from citybrain.routing.record import Stamp, shorten
 from citybrain.routing.report import Filed
@@ -21,18 +22,25 @@ from citybrain.store.tables import cases, events
 
 RULES = "rules"  # the actor of what no person decided
 LEVELS = ("county", "town", "village", "cell")
+_ABOUT_IT = select(cases.c.id, cases.c.merge_key, cases.c.updated_at).where(
+    cases.c.domain == bindparam("of_domain"), cases.c.merge_key.in_(bindparam("merge_keys", expanding=True))
+)
+BLANK: dict[str, Any] = dict.fromkeys(column.name for column in cases.c)
 
 
 def open_cases(
     tx: Connection,
     rows: Sequence[Row[Any]],
+    filed: Sequence[Filed],
     decisions: Sequence[Decision],
     basis: Mapping[str, str],
     city: City,
     now: int,
+    taker: Taker | None = None,
 ) -> int:
     """One transaction: completes the claims on the events (raises ClaimLost) and writes every consequence. Returns
-    how many deliveries are due at once. `basis` says what the decisions rest on, `now` when they were made."""
+    how many deliveries are due at once, without those that `taker` has claimed. `filed` is what was decided about,
+    `now` when, `basis` on what grounds."""
     # Numbers first: until the end others wait for theirs, so that two batches never open one merge key's case twice.
     numbers = iter(next_numbers(tx, rows[0].domain, len(rows), city.zone, now))
     merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
@@ -40,7 +48,7 @@ def open_cases(
     joined: dict[int, list[str]] = {}
     opening: dict[str, list[Row[Any]]] = {}
     done: list[dict[str, Any]] = []
-    for row, decision in zip(rows, decisions, strict=True):
+    for row, event, decision in zip(rows, filed, decisions, strict=True):
         _check(decision, row)
         key = None if decision.triage else decision.merge_key
         amendment = merging.get(key) if key else None
@@ -56,14 +64,14 @@ def open_cases(
         if amendment.is_new:
             opening.setdefault(amendment.case["id"], []).append(row)
         amendments.append(amendment)
-        short = shorten(decision.explanation, Filed.of_record(row, city.zone))
+        short = shorten(decision.explanation, event)
         done.append(_completed(row, decision, amendment.case["id"], short | stamp.as_dict(), now))
     complete(tx, events, done)
     touched = list({id(amendment): amendment for amendment in amendments}.values())
     for amendment in touched:
         if event_ids := joined.get(id(amendment)):
             amendment.note("merged", events=event_ids, event_count=amendment.case["event_count"])
-    return write(tx, touched, city, opening)
+    return write(tx, touched, city, opening, taker)
 
 
 def _check(decision: Decision, row: Row[Any]) -> None:
@@ -76,7 +84,7 @@ def _check(decision: Decision, row: Row[Any]) -> None:
 
 def _opened(row: Row[Any], decision: Decision, number: str, city: City, now: int) -> Amendment:
     """A case in triage, or one that is filed and dispatched in one step."""
-    case: dict[str, Any] = {column.name: None for column in cases.c} | {
+    case: dict[str, Any] = BLANK | {
         "id": new_id(),
         "number": number,
         "status": Status.TRIAGE if decision.triage else Status.DISPATCHED,
@@ -140,8 +148,7 @@ def _open_by_merge_key(tx: Connection, decisions: Sequence[Decision], domain: st
     minutes = {each.merge_key: each.merge_minutes or 0 for each in decisions if each.merge_key and not each.triage}
     if not minutes:
         return {}
-    mine = (cases.c.domain == domain) & cases.c.merge_key.in_(sorted(minutes))
-    rows = tx.execute(select(cases.c.id, cases.c.merge_key, cases.c.updated_at).where(mine)).all()
+    rows = tx.execute(_ABOUT_IT, {"of_domain": domain, "merge_keys": sorted(minutes)}).all()
     quiet = [row.id for row in rows if now - row.updated_at > minutes[row.merge_key] * 60_000]
     if quiet:
         tx.execute(update(cases).where(cases.c.id.in_(quiet)).values(merge_key=None))

@@ -3,19 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import ENDED
 from citybrain.casework.message import compose
 from citybrain.city import City
-from citybrain.dispatch.outbox import post
+from citybrain.dispatch.outbox import Taker, post
 from citybrain.store.bulk import insert_rows, update_rows
 from citybrain.store.ledger import Head, chain_entries
 from citybrain.store.stream import Change, record_changes
 from citybrain.store.tables import cases, events, ledger, reporters, work_orders
 
 EVENTS_SHOWN = 20  # in a message: a storm of reports must not make a webhook of megabytes
+
+_REPORTERS = select(reporters).where(reporters.c.event_id.in_(bindparam("ids", expanding=True)))
 
 
 class StaleVersion(Exception):
@@ -27,10 +29,14 @@ class StaleVersion(Exception):
 
 
 def write(
-    tx: Connection, amendments: Sequence[Amendment], city: City, opening: Mapping[str, Sequence[Row[Any]]] | None = None
+    tx: Connection,
+    amendments: Sequence[Amendment],
+    city: City,
+    opening: Mapping[str, Sequence[Row[Any]]] | None = None,
+    taker: Taker | None = None,
 ) -> int:
-    """Writes them all; returns how many deliveries are due at once. Raises StaleVersion. `opening` has all the events
-    of the cases that are new, in order: they need not be read again."""
+    """Writes them all; returns how many deliveries are due at once and claimed by nobody. Raises StaleVersion.
+    `opening` has all the events of the cases that are new, in order: they need not be read again."""
     if not amendments:
         return 0
     at = amendments[0].at
@@ -47,13 +53,13 @@ def write(
     _write_orders(tx, amendments)
     insert_rows(tx, ledger, rows)
     record_changes(tx, (change for amendment in amendments for change in _changes(amendment)), at)
-    return post(tx, compose(amendments, _events_of(tx, amendments, opening or {}), city), city, at)
+    return post(tx, compose(amendments, _events_of(tx, amendments, opening or {}), city), city, at, taker)
 
 
 def _write_cases(tx: Connection, amendments: Sequence[Amendment]) -> None:
     insert_rows(tx, cases, [amendment.case for amendment in amendments if amendment.is_new])
     seen = [amendment.case | {"version": amendment.version} for amendment in amendments if not amendment.is_new]
-    if update_rows(tx, cases, ("id", "version"), seen, version=cases.c.version + 1) != len(seen):
+    if update_rows(tx, cases, ("id", "version"), seen, version=1) != len(seen):
         raise StaleVersion(", ".join(case["id"] for case in seen))
 
 
@@ -98,6 +104,6 @@ def _told(row: Row[Any], person: Row[Any] | None) -> dict[str, Any]:
 def _persons(tx: Connection, event_ids: Sequence[str]) -> dict[str, Row[Any]]:
     persons: dict[str, Row[Any]] = {}
     for start in range(0, len(event_ids), 500):
-        some = reporters.c.event_id.in_(event_ids[start : start + 500])
-        persons |= {row.event_id: row for row in tx.execute(select(reporters).where(some))}
+        some = {"ids": event_ids[start : start + 500]}
+        persons |= {row.event_id: row for row in tx.execute(_REPORTERS, some)}
     return persons

@@ -95,8 +95,8 @@ class AllowList:
             f"{address} is {kind}: use a public address, or have its network added to CITYBRAIN_WEBHOOK_ALLOW",
         )
 
-    def check_url(self, url: str) -> None:
-        """Raises AddressRefused when `url` can never be called; names are resolved only when it is."""
+    def check_url(self, url: str) -> URL:
+        """The parsed address. Raises AddressRefused when it can never be called; names are resolved when it is."""
         parsed = _parse(url)
         host, port = (parsed.raw_host or "").removesuffix("."), parsed.port or 0
         if ":" in host or re.fullmatch(r"\d+(\.\d+){3}", host):
@@ -106,6 +106,7 @@ class AllowList:
                 self.check(IPv4Address("127.0.0.1"), port)
         else:
             _check_name(host)
+        return parsed
 
     def open_socket(self, addr_info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
         """The `socket_factory` of aiohttp's connector, which calls it for literal and for resolved addresses alike."""

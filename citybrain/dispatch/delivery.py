@@ -5,13 +5,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, literal_column, select, update
 
 from citybrain.dispatch.outbox import DISABLED, hold, hold_back
 from citybrain.dispatch.sender import Outcome, Outgoing, backoff
 from citybrain.dispatch.unmasking import Persons, persons_in, unmasked
 from citybrain.store import claims
 from citybrain.store.bulk import insert_rows
+from citybrain.store.claims import Waiting
 from citybrain.store.database import now_ms
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
@@ -19,8 +20,8 @@ from citybrain.store.locks import Lock, take
 from citybrain.store.tables import attempts, deliveries, endpoints
 
 LEASE_MS = 25_000  # longer than the longest attempt, 15 s
-PENDING = deliveries.c.status == "pending"
-# Written out, since a planner does not use the partial index deliveries_in_order for values that it does not see.
+# Written out, since a planner does not use a partial index for values that it does not see.
+PENDING = deliveries.c.status == literal_column("'pending'")
 WAITING: tuple[ColumnElement[str], ...] = (literal_column("'pending'"), literal_column("'held'"))
 
 
@@ -28,42 +29,42 @@ WAITING: tuple[ColumnElement[str], ...] = (literal_column("'pending'"), literal_
 class Attempt:
     """A claimed delivery and how its attempt ended. `at` is when it began, in ms."""
 
-    delivery: Row[Any]
+    delivery: Any  # a row, or a `pouch.Claim`
     outcome: Outcome
     at: int
 
 
-def ready() -> ColumnElement[bool]:
-    """Pending, and nothing but its time keeps it back."""
+def _ready() -> ColumnElement[bool]:
+    """Pending, and nothing but its time keeps it back: its endpoint is enabled, and nothing earlier of the same case
+    still waits for the same endpoint."""
     enabled = select(endpoints.c.id).where(endpoints.c.enabled.is_(True))
-    return PENDING & deliveries.c.endpoint_id.in_(enabled) & in_order()
-
-
-def in_order() -> ColumnElement[bool]:
-    """Nothing earlier of the same case still waits for the same endpoint."""
     earlier = deliveries.alias("earlier")
-    return ~exists(
-        select(earlier.c.id).where(
-            earlier.c.case_id == deliveries.c.case_id,
-            earlier.c.endpoint_id == deliveries.c.endpoint_id,
-            earlier.c.case_order < deliveries.c.case_order,
-            earlier.c.status.in_(WAITING),
-        )
+    before = select(earlier.c.id).where(
+        earlier.c.case_id == deliveries.c.case_id,
+        earlier.c.endpoint_id == deliveries.c.endpoint_id,
+        earlier.c.case_order < deliveries.c.case_order,
+        earlier.c.status.in_(WAITING),
     )
+    return PENDING & deliveries.c.endpoint_id.in_(enabled) & ~exists(before)
+
+
+_GRAVEST_FIRST = (deliveries.c.grade, deliveries.c.due_at)
+_BUSY = deliveries.c.endpoint_id.in_(bindparam("busy", expanding=True))
+_READY = Waiting(deliveries, _ready(), _GRAVEST_FIRST)
+_READY_ELSEWHERE = Waiting(deliveries, _ready() & ~_BUSY, _GRAVEST_FIRST)
+_ADDRESSED = select(endpoints).where(endpoints.c.id.in_(bindparam("ids", expanding=True)))
+_NOW = select(now_ms())
 
 
 def claim_due(tx: Connection, busy: Collection[str], limit: int) -> list[tuple[Row[Any], Outgoing]]:
     """Claims what is due now and may go, the gravest first, but nothing for `busy` endpoints."""
-    where = ready()
-    if busy:
-        where = and_(where, deliveries.c.endpoint_id.not_in(sorted(busy)))
-    order = (deliveries.c.grade, deliveries.c.due_at)
-    rows = claims.claim(tx, deliveries, where, order, limit, LEASE_MS)
+    without = {"busy": sorted(busy)} if busy else {}
+    rows = (_READY_ELSEWHERE if busy else _READY).claim(tx, limit, LEASE_MS, **without)
     if not rows:
         return []
     wanted = {row.endpoint_id for row in rows}
-    known = {row.id: row for row in tx.execute(select(endpoints).where(endpoints.c.id.in_(wanted))).all()}
-    now: int = tx.execute(select(now_ms())).scalar_one()
+    known = {row.id: row for row in tx.execute(_ADDRESSED, {"ids": sorted(wanted)}).all()}
+    now: int = tx.execute(_NOW).scalar_one()
     persons = persons_in(tx, (row.body for row in rows if known[row.endpoint_id].unmasked))
     return [(row, _outgoing(row, known[row.endpoint_id], persons, now)) for row in rows]
 
@@ -74,7 +75,17 @@ def give_back(tx: Connection, rows: Sequence[Row[Any]]) -> None:
 
 
 def anything_due(tx: Connection) -> bool:
-    return claims.any_due(tx, deliveries, ready())
+    return _READY.any(tx)
+
+
+# Their health too, as it was before the attempts.
+_LOCKED = (
+    select(endpoints.c.id, endpoints.c.failures, endpoints.c.succeeded_at)
+    .where(endpoints.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(endpoints.c.id)
+    .with_for_update(key_share=True)
+)
+_SUCCEEDED = update(endpoints).where(endpoints.c.id == bindparam("of")).values(failures=0, succeeded_at=bindparam("at"))
 
 
 def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Random) -> None:
@@ -84,16 +95,12 @@ def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Rando
     if any(each.outcome.kind == "gone" for each in ended):
         take(tx, Lock.ENDPOINTS)
     touched = sorted({each.delivery.endpoint_id for each in ended})
-    tx.execute(
-        select(endpoints.c.id)
-        .where(endpoints.c.id.in_(touched))
-        .order_by(endpoints.c.id)
-        .with_for_update(key_share=True)
-    )
+    before = {row.id: row for row in tx.execute(_LOCKED, {"ids": touched})}
     give_back(tx, late)
     if not ended:
         return
-    claims.complete(tx, deliveries, [_moved(attempt, now, rng) for attempt in ended])
+    moved = [_moved(attempt, now, rng) for attempt in ended]
+    claims.complete(tx, deliveries, moved)
     rows = [
         {
             "id": new_id(),
@@ -107,14 +114,22 @@ def settle(tx: Connection, ended: Sequence[Attempt], now: int, rng: random.Rando
     ]
     insert_rows(tx, attempts, rows)
     for endpoint_id in touched:
-        _judge(tx, endpoint_id, [each for each in ended if each.delivery.endpoint_id == endpoint_id], now)
-    hold_back(tx, [each.delivery.id for each in ended])
+        mine = [each for each in ended if each.delivery.endpoint_id == endpoint_id]
+        if any(each.outcome.kind == "delivered" for each in mine):
+            _praise(tx, before[endpoint_id], now)
+        else:
+            _blame(tx, endpoint_id, mine, now)
+    hold_back(tx, [each["id"] for each in moved if each["status"] == "pending"])
+
+
+def secrets_of(endpoint: Row[Any], now: int) -> list[str]:
+    """The present one first, then the old ones that still sign."""
+    return [each["secret"] for each in endpoint.secrets if each["until"] is None or each["until"] > now]
 
 
 def _outgoing(row: Row[Any], endpoint: Row[Any], persons: Persons, now: int) -> Outgoing:
-    secrets = [each["secret"] for each in endpoint.secrets if each["until"] is None or each["until"] > now]
     body = unmasked(row.body, persons) if endpoint.unmasked else row.body.encode()
-    return Outgoing(row.id, endpoint.url, secrets, body)
+    return Outgoing(row.id, endpoint.url, secrets_of(endpoint, now), body)
 
 
 def _moved(attempt: Attempt, now: int, rng: random.Random) -> dict[str, Any]:
@@ -129,16 +144,15 @@ def _moved(attempt: Attempt, now: int, rng: random.Random) -> dict[str, Any]:
     return moved | {"due_at": now + int(1000 * max(wait, outcome.retry_after or 0))}
 
 
-def _judge(tx: Connection, endpoint_id: str, ended: Sequence[Attempt], now: int) -> None:
-    """The endpoint's health after these attempts."""
+def _praise(tx: Connection, endpoint: Row[Any, Any, Any], now: int) -> None:
+    """One that answered is well, whatever else failed beside."""
+    tx.execute(_SUCCEEDED, {"of": endpoint.id, "at": now})
+    if endpoint.failures:
+        _recovered(tx, endpoint.id, endpoint.succeeded_at or 0, now)
+
+
+def _blame(tx: Connection, endpoint_id: str, failed: Sequence[Attempt], now: int) -> None:
     mine = endpoints.c.id == endpoint_id
-    failed = [each for each in ended if each.outcome.kind != "delivered"]
-    if len(failed) < len(ended):
-        before = tx.execute(select(endpoints.c.failures, endpoints.c.succeeded_at).where(mine)).one()
-        tx.execute(update(endpoints).where(mine).values(failures=0, succeeded_at=now))
-        if before.failures:
-            _recovered(tx, endpoint_id, before.succeeded_at or 0, now)
-        return
     error = failed[-1].outcome.error
     failures = endpoints.c.failures + len(failed)
     tx.execute(update(endpoints).where(mine).values(failures=failures, failed_at=now, last_error=error))

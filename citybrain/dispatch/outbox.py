@@ -19,6 +19,7 @@ NO_ENDPOINT = "no_endpoint"
 DISABLED = "disabled"
 MESSAGES_A_VERSION = 256  # case_order = version x this + position: order within a case, whoever writes
 LEVELS = ("county", "town", "village", "cell")
+_ENDPOINTS = select(endpoints).where(endpoints.c.deleted_at.is_(None))
 
 
 class Structure(Protocol):
@@ -44,17 +45,25 @@ class Message:
 def enabled_and_disabled(tx: Connection) -> Sequence[Row[Any]]:
     """Every endpoint there is, once a transaction; none comes, goes or is switched until it has ended."""
     take(tx, Lock.ENDPOINTS, shared=True)
-    return tx.execute(select(endpoints).where(endpoints.c.deleted_at.is_(None))).all()
+    return tx.execute(_ENDPOINTS).all()
 
 
-def post(tx: Connection, messages: Sequence[Message], city: Structure, now: int) -> int:
-    """Writes the deliveries; returns how many are due at once."""
+class Taker(Protocol):
+    """May claim deliveries while they are being written."""
+
+    def fill(self, tx: Connection, rows: Sequence[dict[str, Any]], endpoints: Iterable[Row[Any]]) -> None: ...
+
+
+def post(tx: Connection, messages: Sequence[Message], city: Structure, now: int, taker: Taker | None = None) -> int:
+    """Writes the deliveries; returns how many are due at once and claimed by nobody."""
     if not messages:
         return 0
     known = enabled_and_disabled(tx)
     rows = [row for message in messages for row in _deliveries(message, known, city, now)]
+    if taker:
+        taker.fill(tx, rows, known)
     insert_rows(tx, deliveries, rows)
-    return sum(row["status"] == "pending" for row in rows)
+    return sum(row["status"] == "pending" and not row["fence"] for row in rows)
 
 
 def _deliveries(message: Message, known: Sequence[Row[Any]], city: Structure, now: int) -> Iterable[dict[str, Any]]:
@@ -73,6 +82,9 @@ def _deliveries(message: Message, known: Sequence[Row[Any]], city: Structure, no
         "body": body,
         "created_at": now,
         "due_at": now,
+        "lease_until": 0,
+        "fence": 0,
+        "tries": 0,
     }
     matched = [endpoint for endpoint in known if wants(endpoint, row, city)]
     for endpoint in matched:
@@ -121,6 +133,8 @@ def hold(tx: Connection, endpoint_id: str) -> None:
 
 def hold_back(tx: Connection, ids: Sequence[str]) -> None:
     """What was made pending although its endpoint has been disabled or deleted meanwhile waits like the rest."""
+    if not ids:
+        return
     mine = deliveries.c.id.in_(ids) & (deliveries.c.status == "pending")
     deleted = deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(endpoints.c.deleted_at.isnot(None)))
     nobodys = mine & (deliveries.c.endpoint_id.is_(None) | deleted)

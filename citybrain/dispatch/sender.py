@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from importlib.metadata import version
 from types import TracebackType
 from typing import Literal, Self
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 LONGEST_ANSWER = 64 * 1024  # bytes read so that the connection can be used again; more closes it
 LONGEST_RETRY_AFTER = 86_400
+ADDRESSES = 10_000  # as many are parsed and judged once
 MEANS_LATER = {429, 502, 503, 504}  # their Retry-After is obeyed
 
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -78,6 +80,7 @@ class Sender:
         name_ttl: int = 10,
     ) -> None:
         self._allow, self._timeout, self._limit, self._clock = allow, timeout, limit_per_host, clock
+        self._address = lru_cache(ADDRESSES)(allow.check_url)
         self._resolver, self._name_ttl = resolver, name_ttl
         self._slots: WeakValueDictionary[URL, asyncio.Semaphore] = WeakValueDictionary()
         self._session: aiohttp.ClientSession | None = None
@@ -98,10 +101,10 @@ class Sender:
         """One attempt, at most `timeout` seconds from when the host has a free slot, which must come by `begin_by`
         (time.monotonic). Raises only cancellation."""
         try:
-            self._allow.check_url(message.url)
+            address = self._address(message.url)
         except AddressRefused as refused:
             return _refused(refused, 0.0)
-        async with self._slot(URL(message.url).origin()):
+        async with self._slot(address.origin()):
             if time.monotonic() > begin_by:
                 return Outcome("late", None, None, None, 0.0)
             started = time.perf_counter()
@@ -110,7 +113,7 @@ class Sender:
             except ValueError as error:
                 return Outcome("refused", None, f"message: {error}", None, 0.0)
             try:
-                status, retry_after = await self._post(message, headers)
+                status, retry_after = await self._post(address, message.body, headers)
             except Exception as error:
                 return _failed(error, _since(started))
             return _answered(status, retry_after, self._clock(), _since(started))
@@ -127,16 +130,17 @@ class Sender:
             SIGNATURE_HEADER: sign(message.secrets, message.id, timestamp, message.body),
         }
 
-    async def _post(self, message: Outgoing, headers: dict[str, str]) -> tuple[int, str | None]:
+    async def _post(self, address: URL, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
         if self._session is None:
             self._session = self._new_session()
         deadline = asyncio.get_running_loop().time() + self._timeout
         async with asyncio.timeout_at(deadline):
-            response = await self._session.post(message.url, data=message.body, headers=headers, allow_redirects=False)
+            response = await self._session.post(address, data=body, headers=headers, allow_redirects=False)
         # The status has been answered: whatever the body does, it changes nothing but the use of the connection.
-        with suppress(aiohttp.ClientError, OSError, TimeoutError):
-            async with asyncio.timeout_at(deadline):
-                await _drain(response.content)
+        if not response.content.at_eof():
+            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await _drain(response.content)
         response.close()  # no effect on a connection whose answer was read to its end
         return response.status, response.headers.get("Retry-After")
 

@@ -10,6 +10,7 @@ import re
 import secrets as randomness
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "webhook-id", "webhook-timestamp", "webhook-signature"
 
@@ -57,6 +58,7 @@ def _digest(secret: str, signed: bytes) -> bytes:
     return hmac.digest(_key(secret), signed, hashlib.sha256)
 
 
+@lru_cache(maxsize=10_000)
 def _key(secret: str) -> bytes:
     text = secret.removeprefix(_PREFIX)
     try:

@@ -30,7 +30,7 @@ def take_due(here: Installation) -> int:
         rows = list(_computed(tx, here, days))
     if rows:
         with here.store.write() as tx:
-            tx.execute(insert_or(tx, coverage_snapshots).on_conflict_do_nothing(), rows)
+            tx.execute(insert_or(tx.dialect, coverage_snapshots).on_conflict_do_nothing(), rows)
     return len(days)
 
 

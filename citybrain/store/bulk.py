@@ -1,7 +1,7 @@
 """Many rows in one statement, past what SQLAlchemy does with every single value. SQLite's executemany stays inside the
 process; PostgreSQL takes new rows by COPY and changed ones as one JSON document (DECISIONS.md has the figures)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -14,23 +14,29 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
+    Insert,
     Table,
+    Text,
+    Update,
     bindparam,
     cast,
     column,
     func,
     insert,
-    literal,
+    literal_column,
     select,
     update,
 )  # fmt: skip
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
 
 from citybrain.store.engine import quote_nothing
-from citybrain.store.upsert import insert_or
 
 Rows = Sequence[dict[str, Any]]
 Convert = Callable[[Any], Any]
+GIVEN = "given_"  # before a column's name: its new value, or the one it is found by
+Prepared = tuple[str, list[tuple[str, Convert | None]]]
 
 
 def insert_rows(tx: Connection, table: Table, rows: Rows) -> None:
@@ -40,18 +46,36 @@ def insert_rows(tx: Connection, table: Table, rows: Rows) -> None:
     if tx.dialect.name == "postgresql":
         _copy(tx, table, rows)
         return
-    statement, columns = _prepared(table, frozenset(rows[0]), tx.dialect)
+    _for_each(tx, _inserting(table, tuple(rows[0]), tx.dialect), rows)
+
+
+def _for_each(tx: Connection, prepared: Prepared, rows: Rows) -> int:
+    """Runs a statement of SQLite once a row. Returns how many rows were met."""
+    statement, columns = prepared
     values = [map(convert, map(itemgetter(name), rows)) if convert else map(itemgetter(name), rows)
               for name, convert in columns]  # fmt: skip
-    tx.exec_driver_sql(statement, list(zip(*values, strict=True)))
+    return tx.exec_driver_sql(statement, list(zip(*values, strict=True))).rowcount
 
 
-@lru_cache(maxsize=100)
-def _prepared(table: Table, names: frozenset[str], dialect: Dialect) -> tuple[str, list[tuple[str, Convert | None]]]:
+@lru_cache(maxsize=200)
+def _inserting(table: Table, names: tuple[str, ...], dialect: Dialect, *, new_only: bool = False) -> Prepared:
+    statement = sqlite_insert(table).on_conflict_do_nothing() if new_only else insert(table)
+    return _prepared(table, statement.compile(dialect=dialect, column_keys=list(names)))
+
+
+@lru_cache(maxsize=200)
+def _updating(
+    table: Table, keys: tuple[str, ...], names: tuple[str, ...], add: tuple[tuple[str, int], ...], dialect: Dialect
+) -> Prepared:
+    given = {name: bindparam(f"{GIVEN}{name}", type_=table.c[name].type) for name in names}
+    return _prepared(table, _update(table, keys, given, add).compile(dialect=dialect))
+
+
+def _prepared(table: Table, compiled: Any) -> Prepared:
     """The statement for the driver, its columns in order, and how values are turned to what the driver takes."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
-    order = list(compiled.positiontup or ())
-    return str(compiled), [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in order]
+    names = [name.removeprefix(GIVEN) for name in compiled.positiontup or ()]
+    dialect = compiled.dialect
+    return str(compiled), [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
 
 
 def _copy(tx: Connection, table: Table, rows: Rows) -> None:
@@ -71,38 +95,53 @@ def _copy(tx: Connection, table: Table, rows: Rows) -> None:
 
 def insert_new(tx: Connection, table: Table, rows: Rows) -> int:
     """Inserts, in their order, what no unique key forbids. Returns how many."""
-    statement = insert_or(tx, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    names = tuple(rows[0])
     if tx.dialect.name != "postgresql":
-        return tx.execute(statement, rows).rowcount
-    given = _recordset(tx, table, rows)
-    return tx.execute(statement.from_select(list(rows[0]), select(*given))).rowcount
+        return _for_each(tx, _inserting(table, names, tx.dialect, new_only=True), rows)
+    return tx.execute(_inserting_new(table, names), {"document": _document(tx, table, rows)}).rowcount
 
 
-def update_rows(tx: Connection, table: Table, keys: Sequence[str], rows: Iterable[dict[str, Any]], **more: Any) -> int:
-    """Sets the other columns of each row, and `more` for all, where its `keys` are equal. Returns how many were met."""
-    given = list(rows)
-    if not given:
+def update_rows(tx: Connection, table: Table, keys: Sequence[str], rows: Rows, **add: int) -> int:
+    """Sets the other columns of each row where its `keys` are equal, and adds to the columns that `add` names. Returns
+    how many were met."""
+    if not rows:
         return 0
-    changed = [name for name in given[0] if name not in keys]
-    if tx.dialect.name == "postgresql":
-        new: Any = _recordset(tx, table, given)
-    else:
-        new = {name: bindparam(f"b_{name}", type_=table.c[name].type) for name in given[0]}
-    values = {name: new[name] for name in changed} | more
-    statement = update(table).where(*(table.c[key] == new[key] for key in keys)).values(values)
-    if tx.dialect.name == "postgresql":
-        return tx.execute(statement).rowcount
-    return tx.execute(statement, [{f"b_{name}": value for name, value in row.items()} for row in given]).rowcount
+    shape = tuple(keys), tuple(rows[0]), tuple(add.items())
+    if tx.dialect.name != "postgresql":
+        return _for_each(tx, _updating(table, *shape, tx.dialect), rows)
+    return tx.execute(_updating_by_document(table, *shape), {"document": _document(tx, table, rows)}).rowcount
 
 
-def _recordset(tx: Connection, table: Table, rows: Rows) -> Any:
-    """The rows as a table that PostgreSQL reads from one JSON document."""
+def _update(table: Table, keys: Sequence[str], given: Mapping[str, Any], add: Iterable[tuple[str, int]]) -> Update:
+    changed = {name: value for name, value in given.items() if name not in keys}
+    added = {name: table.c[name] + literal_column(str(number)) for name, number in add}
+    return update(table).where(*(table.c[key] == given[key] for key in keys)).values(changed | added)
+
+
+@lru_cache(maxsize=200)
+def _inserting_new(table: Table, names: tuple[str, ...]) -> Insert:
+    ignoring = postgresql_insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return ignoring.from_select(list(names), select(*_recordset(table, names).values()))
+
+
+@lru_cache(maxsize=200)
+def _updating_by_document(
+    table: Table, keys: tuple[str, ...], names: tuple[str, ...], add: tuple[tuple[str, int], ...]
+) -> Update:
+    return _update(table, keys, _recordset(table, names), add)
+
+
+def _recordset(table: Table, names: Sequence[str]) -> Mapping[str, Any]:
+    """The columns of a table that PostgreSQL reads from one JSON document."""
+    read = func.json_to_recordset(cast(bindparam("document", type_=Text), JSON))
+    given = read.table_valued(*(column(name, table.c[name].type) for name in names))
+    return dict(given.render_derived("given", with_types=True).c)
+
+
+def _document(tx: Connection, table: Table, rows: Rows) -> str:
     converts = {str(name): _convert(tx, table.c[name]) for name in rows[0]}  # plain texts, or it would be no JSON
     converted = [{name: convert(row[name]) for name, convert in converts.items()} for row in rows]
-    document = orjson.dumps(converted, default=_bytes).decode()
-    columns = [column(name, table.c[name].type) for name in converts]
-    read = func.json_to_recordset(cast(literal(document), JSON))
-    return read.table_valued(*columns).render_derived("given", with_types=True).c
+    return orjson.dumps(converted, default=_bytes).decode()
 
 
 def _convert(tx: Connection, column_: Column[Any]) -> Convert:

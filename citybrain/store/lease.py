@@ -37,7 +37,7 @@ class Lease:
         """True if nobody holds it, or whoever did has not renewed it in time."""
         mine = {"holder": self._holder, "lease_until": now_ms() + self._lease_ms}
         with self._store.write() as tx:
-            first = insert_or(tx, leases).values(name=self._name, fence=1, **mine)
+            first = insert_or(tx.dialect, leases).values(name=self._name, fence=1, **mine)
             statement = first.on_conflict_do_update(
                 index_elements=[leases.c.name],
                 set_=mine | {"fence": leases.c.fence + 1},

@@ -54,7 +54,7 @@ def entry_hash(before: str, chain: str, seq: int, at: int, actor: str, action: s
 def lock_city(tx: Connection) -> Head:
     """Until the end of the transaction nobody else decides anything without a case. What is read after this, and
     decided by what was read, is decided once."""
-    tx.execute(insert_or(tx, chains).values(chain=CITY, entries=0, head=START).on_conflict_do_nothing())
+    tx.execute(insert_or(tx.dialect, chains).values(chain=CITY, entries=0, head=START).on_conflict_do_nothing())
     row = tx.execute(select(chains).where(chains.c.chain == CITY).with_for_update()).one()
     return Head(row.entries, row.head)
 

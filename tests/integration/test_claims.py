@@ -11,7 +11,7 @@ from postgres import both_stores
 from sqlalchemy import Row, insert, select
 
 from citybrain.clock import now_ms
-from citybrain.store.claims import ClaimLost, any_due, claim, complete
+from citybrain.store.claims import ClaimLost, Waiting, complete
 from citybrain.store.database import now_ms as database_now
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
@@ -20,13 +20,12 @@ from citybrain.store.tables import counters, events, ledger
 pytestmark = both_stores
 
 LEASE_MS = 30_000
-RECEIVED = events.c.state == "received"
-OLDEST = (events.c.due_at, events.c.id)
+RECEIVED = Waiting(events, events.c.state == "received", (events.c.due_at, events.c.id))
 
 
 def take(desk: Desk, limit: int = 1_000, lease_ms: int = LEASE_MS) -> list[Row[Any]]:
     with desk.here.store.write() as tx:
-        return list(claim(tx, events, RECEIVED, OLDEST, limit, lease_ms))
+        return list(RECEIVED.claim(tx, limit, lease_ms))
 
 
 def finish(desk: Desk, rows: list[Row[Any]], effect: str = "done") -> None:
@@ -78,10 +77,10 @@ def test_the_oldest_that_is_due_goes_first(desk: Desk) -> None:
     assert take(desk) == []
 
 
-def test_any_due_says_whether_a_claim_would_find_something(desk: Desk) -> None:
+def test_any_says_whether_a_claim_would_find_something(desk: Desk) -> None:
     def due() -> bool:
         with desk.here.store.read() as tx:
-            return any_due(tx, events, RECEIVED)
+            return RECEIVED.any(tx)
 
     assert not due()
     desk.report({})

@@ -1,16 +1,14 @@
 """The post room: what is claimed goes out beside the worker, and a slow receiver holds up nobody but itself."""
 
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from desk import Desk
 from postgres import both_stores, refusing
-from posting import end_leases
+from posting import end_leases, until
 from sqlalchemy import text
 
 from citybrain.store.tables import attempts, deliveries
@@ -39,25 +37,12 @@ def hanging() -> Iterator[str]:
     server.shutdown()
 
 
-def post_room(desk: Desk) -> PostRoom:
-    desk.here.config = replace(desk.here.config, webhook_allow=("127.0.0.0/8",))
-    return PostRoom(desk.here)
-
-
-def until(holds: Any, seconds: float = 60) -> None:
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
-
-
-def test_a_hanging_and_a_dead_endpoint_delay_no_other(desk: Desk, receiver: Any, hanging: str) -> None:
+def test_a_hanging_and_a_dead_endpoint_delay_no_other(desk: Desk, room: PostRoom, receiver: Any, hanging: str) -> None:
     desk.endpoint("hanging", url=hanging)
     desk.endpoint("dead")
     good = desk.endpoint("good", url=receiver.url)
     desk.report(*[{}] * 150)
     desk.handle()
-    room = post_room(desk)
 
     def all_arrived() -> bool:
         room.claim()
@@ -69,13 +54,12 @@ def test_a_hanging_and_a_dead_endpoint_delay_no_other(desk: Desk, receiver: Any,
     assert "dispatch" in desk.bells.rung
 
 
-def test_a_hanging_host_has_one_lane_however_many_endpoints_it_serves(desk: Desk, hanging: str) -> None:
+def test_a_hanging_host_has_one_lane_however_many_endpoints_it_serves(desk: Desk, room: PostRoom, hanging: str) -> None:
     """What waits for a slow host longer than its lease would be sent by another worker at the same time."""
     for number in range(3):
         desk.endpoint(f"gateway {number}", url=f"{hanging}/{number}")
     desk.report(*[{}] * 40)
     desk.handle()
-    room = post_room(desk)
     for _ in range(3):
         room.claim()
     assert room.size() == LANE
@@ -85,10 +69,11 @@ def test_a_hanging_host_has_one_lane_however_many_endpoints_it_serves(desk: Desk
     assert {row.tries for row in given_back} == {0}
 
 
-def test_attempts_that_cannot_be_recorded_give_their_places_back_and_are_sent_again(desk: Desk, receiver: Any) -> None:
+def test_attempts_that_cannot_be_recorded_give_their_places_back_and_are_sent_again(
+    desk: Desk, room: PostRoom, receiver: Any
+) -> None:
     desk.endpoint("good", url=receiver.url)
     desk.open()
-    room = post_room(desk)
     rename(desk, "attempts", "elsewhere")
     room.claim()
     until(lambda: receiver.messages and not room.size())
@@ -100,10 +85,11 @@ def test_attempts_that_cannot_be_recorded_give_their_places_back_and_are_sent_ag
     assert len({message.headers["webhook-id"] for message in receiver.messages}) == 1
 
 
-def test_an_unforeseen_error_while_recording_gives_the_places_back_too(desk: Desk, receiver: Any) -> None:
+def test_an_unforeseen_error_while_recording_gives_the_places_back_too(
+    desk: Desk, room: PostRoom, receiver: Any
+) -> None:
     desk.endpoint("good", url=receiver.url)
     desk.open()
-    room = post_room(desk)
     with refusing(desk.here.store, "attempts"):
         room.claim()
         until(lambda: receiver.messages and not room.size())

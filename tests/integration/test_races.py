@@ -24,7 +24,7 @@ from citybrain.intake.reading import replay_event
 from citybrain.keys import create_key, ensure_admin
 from citybrain.problem import Problem
 from citybrain.routing.report import Filed
-from citybrain.store.claims import claim as take_claim
+from citybrain.store.claims import Waiting
 from citybrain.store.coverage_tables import domain_activity
 from citybrain.store.tables import cases, deliveries, events, feedbacks, keys, ledger, receipts
 from workers.handle import handle_batch
@@ -54,12 +54,12 @@ def meanwhile(desk: Desk, call: Call) -> None:
     desk.report(*[{}] * 40)
     here = desk.here
     with here.store.write() as tx:
-        rows = sorted(take_claim(tx, events, true(), (events.c.id,), 40, 30_000), key=lambda row: str(row.id))
+        rows = sorted(Waiting(events, true(), (events.c.id,)).claim(tx, 40, 30_000), key=lambda row: str(row.id))
     filed = [Filed.of_record(row, here.city.zone) for row in rows]
     decisions = here.domains["grid"].decide(filed, here.context("grid", desk.now))
     with ThreadPoolExecutor(1) as pool:
         with here.store.write() as tx:
-            open_cases(tx, rows, decisions, here.basis("grid"), here.city, desk.now)
+            open_cases(tx, rows, filed, decisions, here.basis("grid"), here.city, desk.now)
             called = pool.submit(call)
             with suppress(TimeoutError):
                 called.result(0.5)

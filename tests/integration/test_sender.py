@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
+from yarl import URL
 
 from citybrain.dispatch.address import AllowList
 from citybrain.dispatch.sender import Outcome, Outgoing, Sender, backoff
@@ -398,8 +399,9 @@ def test_loopback_is_refused_unless_allowed(host: str) -> None:
 
 def test_a_literal_address_is_judged_by_the_connection_too() -> None:
     class Careless(AllowList):
-        def check_url(self, url: str) -> None:
+        def check_url(self, url: str) -> URL:
             """Lets everything pass."""
+            return URL(url)
 
     async def go() -> list[Outcome]:
         async with Sender(Careless()) as sender:
