@@ -7,7 +7,8 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from datetime import UTC, datetime
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,7 +25,7 @@ from bench.past import Past
 from bench.reports import make_reports
 from bench.table import lines
 from citybrain.store.database import Store
-from citybrain.store.tables import cases, deliveries, work_orders
+from citybrain.store.tables import cases, deliveries, events, stream, work_orders
 
 PAGES = {
     "first page": "/",
@@ -50,7 +51,7 @@ PAGES = {
 }
 LOOKS = 5  # at each page; the median counts
 MEASURED = 3_000  # events for what one costs
-SEEDS = 2_000  # events that make the past
+SEEDS, SEED_CASES = 10_000, 1_250  # events that make the past: what can be reported again is, as devices do
 CLOSERS = 4
 
 
@@ -79,7 +80,7 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
     runs, editions = (work / "growth").resolve(), (work / "editions").resolve()
     shutil.rmtree(runs, ignore_errors=True)
     plan = Plan(seconds=5, events=MEASURED, idle=20, connections=64, batch=1_000)
-    reports = Reports(make_reports(editions), SEEDS + len(sizes) * (2 * MEASURED + plan.idle))
+    reports = Reports(make_reports(editions), SEED_CASES + len(sizes) * (2 * MEASURED + plan.idle))
     citybrain = Citybrain(runs / "data", editions, workers, opened(store))
     rows = []
     with running(citybrain, reports, plan, runs / "receiver") as here:
@@ -88,12 +89,11 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
         past = uvloop.run(_past(here, record))
         parts = list(citybrain.processes())
         for size in sizes:
-            stored = here.stored + past.slots * past.seeds
             begun = time.monotonic()
-            written = past.write(size - stored) if size > stored else 0
+            written = past.write(size - past.stored) if size > past.stored else 0
             tell(f"{written:,} events of the past in {time.monotonic() - begun:.0f} s")
-            rows.append([f"{here.stored + past.slots * past.seeds:,}", *uvloop.run(_at(here))])
-            rows[-1].append(f"{citybrain.stored_bytes() / (here.stored + past.slots * past.seeds):,.0f}")
+            rows.append([f"{past.stored:,}", *uvloop.run(_at(here))])
+            rows[-1].append(f"{citybrain.stored_bytes() / past.stored:,.0f}")
             tell(" | ".join(rows[-1]))
         record.close()
     shutil.rmtree(runs)
@@ -108,17 +108,40 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
 
 
 async def _past(here: Running[Citybrain], record: Store) -> Past:
-    """Of the first events, each case worked on as people do and closed."""
-    await here.flood("batch", SEEDS)
+    """Of the first cases, each reported as often as its rule for merging lets it, worked on as people do and closed."""
+    await here.flood("batch", SEED_CASES)
+    _report_again(here.contestant, record)
+    _until_none(record, events.c.state == "received")
     with record.read() as tx:
         found = tx.execute(select(cases.c.id, work_orders.c.id).join(work_orders)).all()
     with ThreadPoolExecutor(CLOSERS) as pool:
         list(pool.map(lambda row: _close(here.contestant, *row), found))
-    waiting = select(func.count()).where(deliveries.c.status == "pending")
+    _until_none(record, deliveries.c.status == "pending")
+    _until_none(record, stream.c.position.is_(None))
+    return Past(record)
+
+
+def _report_again(citybrain: Citybrain, record: Store) -> None:
+    columns = ("domain", "title", "description", "attributes", "location", "occurred_at")
+    merging = select(*(events.c[name] for name in columns)).join(cases, cases.c.id == events.c.case_id)
+    with record.read() as tx:
+        found = tx.execute(merging.where(cases.c.merge_key.isnot(None))).mappings().all()
+    at = datetime.now(UTC).isoformat()
+    again = [
+        {**{str(name): value for name, value in each.items()}, "occurred_at": at, "source_event_id": f"again-{number}"}
+        for number, each in zip(range(SEEDS - SEED_CASES), cycle(found), strict=False)
+    ]
+    for start in range(0, len(again), 1_000):
+        answer = citybrain.post_batch(again[start : start + 1_000])
+        if answer["rejected"]:
+            raise RuntimeError(answer["results"][0])
+
+
+def _until_none(record: Store, waiting: Any) -> None:
     while True:
         with record.read() as tx:
-            if not tx.execute(waiting).scalar():
-                return Past(record)
+            if not tx.execute(select(func.count()).where(waiting)).scalar():
+                return
         time.sleep(0.5)
 
 
