@@ -102,6 +102,8 @@ class Citybrain(Contestant):
         {" serve": "api", " work": "workers", " patrol": "patrol", "valkey|redis": "broker", " up ": "supervisor"}
     )
 
+    _session: str | None = None
+
     def start(self, hook: str) -> str:
         self.folder.mkdir(parents=True)
         (self.folder / "editions").symlink_to(self.editions)
@@ -112,7 +114,8 @@ class Citybrain(Contestant):
         flags = ("--data", str(self.folder), "--port", str(self.port), "--workers", str(self.workers))
         self._run(sys.executable, "-m", "citybrain", "up", *flags, **own)
         self._until_ready("/readyz")
-        record = Record(url or f"sqlite:///{self.folder / 'citybrain.db'}")
+        self.database_url = url or f"sqlite:///{self.folder / 'citybrain.db'}"
+        record = Record(self.database_url)
         with record.write() as tx:
             self.headers["Authorization"] = f"Bearer {create_key(tx, 'bench', 'source', now_ms(), 'bench')}"
         record.close()
@@ -128,6 +131,24 @@ class Citybrain(Contestant):
         url = f"http://127.0.0.1:{self.port}{path}"
         with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
             return orjson.loads(answer.read())
+
+    def post_batch(self, reports: list[Any]) -> Any:
+        headers = self.headers | {"Content-Type": NDJSON}
+        body = b"\n".join(map(orjson.dumps, reports))
+        with urllib.request.urlopen(urllib.request.Request(self.batch, body, headers), timeout=60) as answer:
+            return orjson.loads(answer.read())
+
+    def look(self, path: str) -> bytes:
+        """A page of the console, or an answer of the API, as a person gets it who has signed in."""
+        if self._session is None:
+            body = orjson.dumps({"key": (self.folder / "admin.key").read_text().strip()})
+            url, headers = f"http://127.0.0.1:{self.port}/api/v1/session", {"Content-Type": "application/json"}
+            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as answer:
+                self._session = answer.headers["Set-Cookie"].partition(";")[0]
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Cookie": self._session})
+        with urllib.request.urlopen(asked, timeout=300) as answer:
+            found: bytes = answer.read()
+        return found
 
     def _until_workers(self) -> None:
         ends = time.monotonic() + START_SECONDS

@@ -1,36 +1,58 @@
-"""What an event and a page cost while the record grows: `python -m bench.growth` looks at several sizes."""
+"""What an event and a page cost while the record grows: `python -m bench.growth` looks at several sizes of it.
+
+The first events go through the pipeline until their cases are closed; `past` writes what they left again and again.
+"""
 
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import click
 import uvloop
+from sqlalchemy import func, select
 
 from bench import costs
 from bench.__main__ import opened, tell
 from bench.contestants import Citybrain
 from bench.measuring import Plan, Running, running
+from bench.past import Past
 from bench.reports import make_reports
 from bench.table import lines
+from citybrain.store.database import Store
+from citybrain.store.tables import cases, deliveries, events, stream, work_orders
 
 PAGES = {
+    "first page": "/",
+    "its refresh": "/fragments/desk",
     "events": "/api/v1/events?limit=50",
+    "events waiting": "/api/v1/events?state=received&limit=50",
+    "events of a domain in a county": "/api/v1/events?domain=fire&division=441402&limit=50",
+    "events by a word": "/api/v1/events?q=%E8%B7%AF%E7%81%AF&limit=50",
+    "events by a word that none has": "/api/v1/events?q=zzzz&limit=50",
     "cases": "/api/v1/cases?limit=50",
+    "open cases, due first": "/api/v1/cases?status=open&sort=due&limit=50",
+    "open cases, gravest first": "/api/v1/cases?status=open&sort=grade&limit=50",
+    "cases, changed last": "/api/v1/cases?sort=updated&limit=50",
     "overdue cases": "/api/v1/cases?overdue=true&limit=50",
     "cases of a county": "/api/v1/cases?division=441402&limit=50",
-    "cases by words": "/api/v1/cases?q=%E8%B7%AF%E7%81%AF&limit=50",
+    "open cases of a department": "/api/v1/cases?department=441402-cg&status=open&limit=50",
+    "cases by a word": "/api/v1/cases?q=%E8%B7%AF%E7%81%AF&limit=50",
+    "cases by a word that none has": "/api/v1/cases?q=zzzz&limit=50",
     "deliveries": "/api/v1/deliveries?limit=50",
+    "failed deliveries": "/api/v1/deliveries?status=failed&limit=50",
     "queues": "/api/v1/queues",
-    "coverage": "/api/v1/indicators/coverage?level=county",
+    "coverage of counties": "/api/v1/indicators/coverage?level=county",
 }
 LOOKS = 5  # at each page; the median counts
 MEASURED = 3_000  # events for what one costs
-FILLED = 10_000  # at once
+SEEDS, SEED_CASES = 10_000, 1_250  # events that make the past: what can be reported again is, as devices do
+CLOSERS = 4
 
 
 class Reports(Sequence[bytes]):
@@ -58,47 +80,95 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
     runs, editions = (work / "growth").resolve(), (work / "editions").resolve()
     shutil.rmtree(runs, ignore_errors=True)
     plan = Plan(seconds=5, events=MEASURED, idle=20, connections=64, batch=1_000)
-    reports = Reports(make_reports(editions), sizes[-1] + len(sizes) * (2 * MEASURED + plan.idle))
+    reports = Reports(make_reports(editions), SEED_CASES + len(sizes) * (2 * MEASURED + plan.idle))
     citybrain = Citybrain(runs / "data", editions, workers, opened(store))
     rows = []
     with running(citybrain, reports, plan, runs / "receiver") as here:
         _add_endpoints(citybrain, endpoints - 1)
+        record = Store(citybrain.database_url, patient=True)
+        past = uvloop.run(_past(here, record))
         parts = list(citybrain.processes())
         for size in sizes:
-            rows.append(uvloop.run(_at(size, here)))
+            begun = time.monotonic()
+            written = past.write(size - past.stored) if size > past.stored else 0
+            tell(f"{written:,} events of the past in {time.monotonic() - begun:.0f} s")
+            rows.append([f"{past.stored:,}", *uvloop.run(_at(here))])
+            rows[-1].append(f"{citybrain.stored_bytes() / past.stored:,.0f}")
             tell(" | ".join(rows[-1]))
+        record.close()
     shutil.rmtree(runs)
-    head = [
-        "events",
-        "single POST, CPU ms",
-        "NDJSON, CPU ms",
-        "idle, 202 to webhook",
-        *(f"{page}, ms" for page in PAGES),
+    head = ["", *(row[0] for row in rows)]
+    what = [
+        "single POST, CPU ms an event", "NDJSON, CPU ms an event", "idle, 202 to webhook, ms",
+        *(f"{page}, ms" for page in PAGES), f"PSS MiB: {', '.join(parts)}", "bytes an event",
+    ]  # fmt: skip
+    table = lines(head, [[name, *cells] for name, *cells in zip(what, *(row[1:] for row in rows), strict=True)])
+    (work / f"growth-{store}-{endpoints}.md").write_text(table + "\n")
+    click.echo(table)
+
+
+async def _past(here: Running[Citybrain], record: Store) -> Past:
+    """Of the first cases, each reported as often as its rule for merging lets it, worked on as people do and closed."""
+    await here.flood("batch", SEED_CASES)
+    _report_again(here.contestant, record)
+    _until_none(record, events.c.state == "received")
+    with record.read() as tx:
+        found = tx.execute(select(cases.c.id, work_orders.c.id).join(work_orders)).all()
+    with ThreadPoolExecutor(CLOSERS) as pool:
+        list(pool.map(lambda row: _close(here.contestant, *row), found))
+    _until_none(record, deliveries.c.status == "pending")
+    _until_none(record, stream.c.position.is_(None))
+    return Past(record)
+
+
+def _report_again(citybrain: Citybrain, record: Store) -> None:
+    columns = ("domain", "title", "description", "attributes", "location", "occurred_at")
+    merging = select(*(events.c[name] for name in columns)).join(cases, cases.c.id == events.c.case_id)
+    with record.read() as tx:
+        found = tx.execute(merging.where(cases.c.merge_key.isnot(None))).mappings().all()
+    at = datetime.now(UTC).isoformat()
+    again = [
+        {**{str(name): value for name, value in each.items()}, "occurred_at": at, "source_event_id": f"again-{number}"}
+        for number, each in zip(range(SEEDS - SEED_CASES), cycle(found), strict=False)
     ]
-    text = lines([*head, f"PSS MiB: {', '.join(parts)}", "bytes an event"], rows)
-    (work / f"growth-{store}-{endpoints}.md").write_text(text + "\n")
-    click.echo(text)
+    for start in range(0, len(again), 1_000):
+        answer = citybrain.post_batch(again[start : start + 1_000])
+        if answer["rejected"]:
+            raise RuntimeError(answer["results"][0])
 
 
-async def _at(size: int, here: Running[Citybrain]) -> list[str]:
-    """One line of the table: fills up to `size` events, then looks."""
-    while here.stored < size:
-        await here.flood("batch", min(FILLED, size - here.stored))
+def _until_none(record: Store, waiting: Any) -> None:
+    while True:
+        with record.read() as tx:
+            if not tx.execute(select(func.count()).where(waiting)).scalar():
+                return
+        time.sleep(0.5)
+
+
+def _close(citybrain: Citybrain, case_id: str, order_id: str) -> None:
+    for status in ("accepted", "completed"):
+        citybrain.call("POST", f"/api/v1/work-orders/{order_id}/feedback", {"feedback_id": status, "status": status})
+    version = citybrain.call("GET", f"/api/v1/cases/{case_id}")["version"]
+    verified = citybrain.call("POST", f"/api/v1/cases/{case_id}/verify", {"version": version, "passed": True})
+    citybrain.call("POST", f"/api/v1/cases/{case_id}/close", {"version": verified["version"]})
+
+
+async def _at(here: Running[Citybrain]) -> list[str]:
+    """What is seen at one size."""
     single, _ = await here.flood("single", MEASURED)
     batch, _ = await here.flood("batch", MEASURED)
     idle = median((await here.idle()).delivered)
     pages = [median(_look(here.contestant, path) for _ in range(LOOKS)) for path in PAGES.values()]
     held = costs.memory(here.contestant).values()
     return [
-        f"{size:,}", *(f"{sum(found.cpu_ms.values()):.2f}" for found in (single, batch)), f"{idle:.1f} ms",
+        *(f"{sum(found.cpu_ms.values()):.2f}" for found in (single, batch)), f"{idle:.1f}",
         *(f"{page:.0f}" for page in pages), ", ".join(f"{part.pss:.0f}" for part in held),
-        f"{here.contestant.stored_bytes() / here.stored:,.0f}",
     ]  # fmt: skip
 
 
 def _look(citybrain: Citybrain, path: str) -> float:
     begun = time.perf_counter()
-    citybrain.call("GET", path)
+    citybrain.look(path)
     return 1000 * (time.perf_counter() - begun)
 
 

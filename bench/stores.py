@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+MEMORY = "-c shared_buffers=1GB -c max_wal_size=4GB"  # what a small server is given
 UNPRIVILEGED = "nobody"  # initdb refuses to run as root
 
 
@@ -35,7 +36,7 @@ class Postgresql:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self._run("initdb", "-D", "data", "-U", "citybrain", "-A", "trust", "-E", "UTF8", "--no-locale")
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= {MEMORY}"
         self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start")
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "citybrain", "citybrain")
         return f"postgresql://citybrain@127.0.0.1:{self._port}/citybrain"

@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, insert, not_, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    and_,
+    exists,
+    false,
+    insert,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from citybrain.problem import Problem
 from citybrain.store.database import Store
@@ -119,6 +133,11 @@ def in_divisions(divisions: Iterable[str], city: Divided, table: Table) -> Colum
     return or_(*clauses, *(table.c[level].in_(codes) for level, codes in by_level.items()))
 
 
+def narrowed(key: Key) -> bool:
+    """Whether it sees less than everything."""
+    return bool(key.domains or key.divisions or key.departments)
+
+
 def located(table: Table) -> ColumnElement[bool]:
     """Whether any level was found: where levels do not nest, the coarsest may be missing alone."""
     return or_(*(table.c[level].isnot(None) for level in PLACE_LEVELS))
@@ -140,8 +159,13 @@ def work_orders_visible(key: Key, city: Divided) -> ColumnElement[bool]:
 
 def cases_visible(key: Key, city: Divided) -> ColumnElement[bool]:
     if key.role is Role.SYSTEM and key.departments:
-        return cases.c.id.in_(select(work_orders.c.case_id).where(work_orders_visible(key, city)))
+        return ordered_from(work_orders_visible(key, city))
     return within(key, city, cases)
+
+
+def ordered_from(departments: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The cases with an order of which this holds: asked case by case, since a department has had millions."""
+    return exists(select(work_orders.c.id).where(work_orders.c.case_id == cases.c.id, departments))
 
 
 def create_key(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Query
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, not_, or_, select, true
 
 from citybrain.problem import invalid
 
@@ -15,6 +15,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 Word = Annotated[str | None, Query(max_length=100)]
 SortKey = tuple[ColumnElement[Any], bool]  # column, descending
+LOOKED = 100_000  # rows that one page of what may be rare looks at
 
 
 def page(
@@ -24,17 +25,23 @@ def page(
     cursor: str | None,
     limit: int,
     show: Callable[[Row[Any]], dict[str, Any]],
+    *,
+    rare: bool = False,
 ) -> dict[str, Any]:
-    """Rows ordered by `keys`, whose last must be unique; each key is read back from a column `sort_0`, `sort_1` …"""
+    """Rows ordered by `keys`, whose last must be unique; each key is read back from a column `sort_0`, `sort_1` …
+    `rare`: no index leads to what is asked for, so a page ends after LOOKED rows, found or not, and `next` goes on."""
     columns = [column.label(f"sort_{index}") for index, (column, _) in enumerate(keys)]
-    query = query.add_columns(*columns).order_by(*(c.desc() if down else c.asc() for c, down in keys)).limit(limit + 1)
-    if cursor:
-        query = query.where(_after(keys, _decode(cursor, keys)))
-    rows = tx.execute(query).all()
-    more = None
+    order = [column.desc() if down else column.asc() for column, down in keys]
+    begun = _after(keys, _decode(cursor, keys)) if cursor else true()
+    query = query.add_columns(*columns).where(begun).order_by(*order).limit(limit + 1)
+    ends = tx.execute(select(*columns).where(begun).order_by(*order).offset(LOOKED).limit(1)).first() if rare else None
+    rows = tx.execute(query.where(_until(keys, ends)) if ends else query).all()
+    more: str | None
     if len(rows) > limit:
         last = rows[limit - 1]._mapping
         more = _encode([last[f"sort_{index}"] for index in range(len(keys))])
+    else:
+        more = _encode(list(ends)) if ends else None
     return {"items": [show(row) for row in rows[:limit]], "next": more}
 
 
@@ -48,7 +55,13 @@ def _after(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool
     for index, (column, down) in enumerate(keys):
         same = [keys[earlier][0] == values[earlier] for earlier in range(index)]
         options.append(and_(*same, column < values[index] if down else column > values[index]))
-    return or_(*options)
+    column, down = keys[0]
+    return and_(column <= values[0] if down else column >= values[0], or_(*options))  # the first for the index
+
+
+def _until(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
+    column, down = keys[0]
+    return and_(column >= values[0] if down else column <= values[0], not_(_after(keys, values)))
 
 
 def _encode(values: list[Any]) -> str:

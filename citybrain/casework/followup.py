@@ -16,7 +16,7 @@ from citybrain.casework.writing import write
 from citybrain.city import City
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.lease import LeaseLost
-from citybrain.store.tables import cases
+from citybrain.store.tables import IN_WORK, OVERSEEN, cases
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,12 @@ def follow_up(store: Store, city: City, now: int) -> int:
 
 
 def supervise_overdue(store: Store, city: City, now: int) -> int:
-    late = (cases.c.due_at < now) & cases.c.overdue_supervised.is_(False) & cases.c.status.in_(IN_HAND)
     with store.read() as tx:
-        found = tx.execute(select(cases.c.id).where(late).order_by(cases.c.due_at).limit(AT_ONCE)).scalars().all()
+        found = (
+            tx.execute(select(cases.c.id).where(OVERSEEN, cases.c.due_at < now).order_by(cases.c.due_at).limit(AT_ONCE))
+            .scalars()
+            .all()
+        )
 
     def supervise(tx: Connection, amendment: Amendment) -> int:
         case = amendment.case
@@ -50,7 +53,7 @@ def supervise_overdue(store: Store, city: City, now: int) -> int:
 def resume_suspended(store: Store, city: City, now: int) -> int:
     over = (cases.c.status == Status.SUSPENDED) & (cases.c.suspended_until <= now)
     with store.read() as tx:
-        found = tx.execute(select(cases.c.id).where(over).limit(AT_ONCE)).scalars().all()
+        found = tx.execute(select(cases.c.id).where(IN_WORK, over).limit(AT_ONCE)).scalars().all()
 
     def end(tx: Connection, amendment: Amendment) -> int:
         if amendment.case["status"] != Status.SUSPENDED or amendment.case["suspended_until"] > now:

@@ -6,22 +6,29 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select
 
-from citybrain.casework.case import ENDED, OPEN, Status, legal_actions
+from citybrain.casework.case import OPEN, Status, legal_actions
 from citybrain.casework.message import deadline
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.attempts import with_attempts
 from citybrain.installation import Installation
 from citybrain.intake.reading import whole_explanation
-from citybrain.keys import WITHOUT, Key, cases_visible, in_divisions, located, within, work_orders_visible
+from citybrain.keys import (
+    WITHOUT,
+    Key,
+    cases_visible,
+    in_divisions,
+    located,
+    narrowed,
+    ordered_from,
+    within,
+    work_orders_visible,
+)
 from citybrain.listing import SortKey, contains, page
 from citybrain.problem import invalid, not_found
-from citybrain.store.tables import cases, deliveries, events, ledger, work_orders
+from citybrain.store.tables import IN_WORK, PRESSING, UNSETTLED, cases, deliveries, events, ledger, work_orders
 
-NEVER = 2**53
-TICKING = (Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED)
-# Overdue first, then the soonest; a clock that was stopped presses nobody.
-PRESSING = case((cases.c.status.in_(TICKING), func.coalesce(cases.c.due_at, NEVER)), else_=NEVER)
+TICKING = frozenset({Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED})
 SORTS: dict[str, list[SortKey]] = {
     "newest": [(cases.c.id, True)],
     "oldest": [(cases.c.id, False)],
@@ -29,6 +36,7 @@ SORTS: dict[str, list[SortKey]] = {
     "grade": [(cases.c.grade, False), (cases.c.id, False)],
     "updated": [(cases.c.updated_at, True), (cases.c.id, True)],
 }
+NARROWING = ("status", "domain", "division", "department", "q")
 SHOWN = 200  # events or deliveries of one case that its page carries
 
 
@@ -37,24 +45,41 @@ def list_cases(tx: Connection, key: Key, here: Installation, asked: Mapping[str,
     sort = asked.get("sort") or "newest"
     if sort not in SORTS:
         raise invalid("sort", f"{sort!r} is no order", "one of " + ", ".join(SORTS))
-    query = filtered(select(cases).where(cases_visible(key, here.city)), here.city, asked, here.clock())
     now = here.clock()
-    return page(tx, query, SORTS[sort], asked.get("cursor"), asked["limit"], lambda row: short(row, here.city, now))
+    wanted = _statuses(asked)
+    if sort == "due" and wanted and not wanted & TICKING:
+        sort = "oldest"  # which is the same where no clock runs, and needs no sorting
+    query = filtered(select(cases).where(cases_visible(key, here.city)), here.city, asked, now)
+    rare = not _in_work(asked) and (narrowed(key) or any(asked.get(name) for name in NARROWING))
+    cursor, limit = asked.get("cursor"), asked["limit"]
+    return page(tx, query, SORTS[sort], cursor, limit, lambda row: short(row, here.city, now), rare=rare)
+
+
+def _statuses(asked: Mapping[str, Any]) -> frozenset[str]:
+    """Those that are asked for; none for all."""
+    status = asked.get("status")
+    return OPEN if status == "open" else frozenset(status.split(",") if status else ())
+
+
+def _in_work(asked: Mapping[str, Any]) -> bool:
+    """Whether only what is in work is asked for."""
+    statuses = _statuses(asked)
+    return asked.get("overdue") is True or (bool(statuses) and statuses <= OPEN)
 
 
 def filtered(query: Select[Any], city: City, asked: Mapping[str, Any], now: int) -> Select[Any]:
-    if status := asked.get("status"):
-        wanted = list(OPEN) if status == "open" else status.split(",")
-        query = query.where(cases.c.status.in_(wanted))
+    if _in_work(asked):
+        query = query.where(IN_WORK)
+    if (wanted := _statuses(asked)) and wanted != OPEN:
+        query = query.where(cases.c.status.in_(sorted(wanted)))
     if domain := asked.get("domain"):
         query = query.where(cases.c.domain == domain)
     if division := asked.get("division"):
         query = query.where(in_divisions([division], city, cases))
     if department := asked.get("department"):
-        theirs = work_orders.c.department.in_(sorted(city.departments_below(department)))
-        query = query.where(cases.c.id.in_(select(work_orders.c.case_id).where(theirs)))
+        query = query.where(ordered_from(work_orders.c.department.in_(sorted(city.departments_below(department)))))
     if asked.get("overdue") is not None:
-        late = (cases.c.due_at < now) & cases.c.status.in_((Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED))
+        late = (cases.c.due_at < now) & cases.c.status.in_(sorted(TICKING))
         query = query.where(late if asked["overdue"] else ~func.coalesce(late, False))
     if q := asked.get("q"):
         query = query.where(contains(q, cases.c.title, cases.c.number))
@@ -151,14 +176,14 @@ def queues(tx: Connection, key: Key, here: Installation) -> list[dict[str, Any]]
             _queue(found, domain, None)
     waiting = (
         select(*_queue_of(events, first), events.c.state, func.count(), func.min(events.c.received_at))
-        .where(events.c.state.in_(("received", "quarantined")), within(key, here.city, events))
+        .where(events.c.state.in_(("received", "quarantined")), UNSETTLED, within(key, here.city, events))
         .group_by(*_queue_of(events, first), events.c.state)
     )
     for domain, *place, state, number, oldest in tx.execute(waiting):
         queue = _queue(found, domain, _division(place, first))
         queue["waiting" if state == "received" else "quarantined"] += number
         _older(queue, oldest, now)
-    late = (cases.c.due_at < now) & cases.c.status.in_((Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED))
+    late = (cases.c.due_at < now) & cases.c.status.in_(sorted(TICKING))
     worked = (
         select(
             *_queue_of(cases, first),
@@ -167,7 +192,7 @@ def queues(tx: Connection, key: Key, here: Installation) -> list[dict[str, Any]]
             func.sum(case((late, 1), else_=0)),
             func.min(cases.c.opened_at),
         )
-        .where(cases.c.status.not_in(sorted(ENDED)), within(key, here.city, cases))
+        .where(IN_WORK, within(key, here.city, cases))
         .group_by(*_queue_of(cases, first))
     )
     for domain, *place, triage, working, overdue, oldest in tx.execute(worked):

@@ -142,10 +142,13 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
     )
     unwritten = without(ledger, ledger.c.chain == cases.c.id)
     yield "every case has a ledger", ids(select(cases.c.number).where(unwritten))
-    unsent = without(deliveries, deliveries.c.work_order_id == work_orders.c.id)
     yield (
         "every work order has a delivery, or a visible lack of one",
-        ids(select(work_orders.c.id).where(unsent)),
+        ids(
+            select(work_orders.c.id)
+            .join(deliveries, deliveries.c.work_order_id == work_orders.c.id, isouter=True)
+            .where(deliveries.c.id.is_(None))
+        ),
     )
     leaderless = without(work_orders, (work_orders.c.case_id == cases.c.id) & (work_orders.c.role == "lead"))
     begun = cases.c.status.not_in((Status.TRIAGE, Status.FILED, Status.VOID, Status.SUSPENDED))

@@ -58,11 +58,11 @@ def copy(config: Config, to: str, say: Say) -> bool:
 def _copy(old: Store, new: Store, say: Say) -> None:
     """One transaction at either end: whatever stops it leaves the new database empty."""
     with old.read() as source, new.write() as target:
-        for table in _plain():
+        for table in plain_tables():
             if target.execute(select(table).limit(1)).first() is not None:
                 raise CopyRefused(f"the database to move to is not empty: there are rows in {table.name}")
         make_partitions(target, _begins(source), now_ms())
-        for table in _plain():
+        for table in plain_tables():
             copied = 0
             for rows in _chunks(source, table):
                 insert_rows(target, table, rows)
@@ -77,7 +77,7 @@ def _copy(old: Store, new: Store, say: Say) -> None:
 def _compare(old: Store, new: Store, say: Say) -> bool:
     same = True
     with old.read() as source, new.read() as target:
-        for table in _plain():
+        for table in plain_tables():
             (rows, digest), found = _content(source, table), _content(target, table)
             equal = (rows, digest) == found
             same = same and equal
@@ -85,7 +85,7 @@ def _compare(old: Store, new: Store, say: Say) -> bool:
     return same
 
 
-def _plain() -> Sequence[Table]:
+def plain_tables() -> Sequence[Table]:
     """The tables in the order in which rows refer to each other, with JSON left as the text that it is."""
     bare = MetaData()
     for table in metadata.sorted_tables:

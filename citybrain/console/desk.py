@@ -14,13 +14,14 @@ from citybrain.console.choices import Option, domains_of, place_name, queue_plac
 from citybrain.console.door import Visitor, page_routes, see
 from citybrain.console.rendering import render
 from citybrain.installation import Installation
+from citybrain.intake.reading import SKEW_MS
 from citybrain.keys import UNLOCATED, Key, May, cases_visible, within
-from citybrain.store.tables import cases, deliveries
+from citybrain.store.ids import earliest_id
+from citybrain.store.tables import UNSENT, cases, deliveries
 
 PAGE = 50
 ASKED = ("domain", "division", "department", "status", "overdue", "q", "sort")
 COUNTS = tuple(words.COUNT)
-UNSENT = ("held", "failed")
 COMMIT_MS = 1_000  # a case is opened a little before others can read it
 
 Text = Annotated[str | None, Query(max_length=100)]
@@ -100,13 +101,14 @@ def _cases(
 
 def _newer(tx: Connection, key: Key, here: Installation, filters: Filters, since: int, shown: list[str]) -> int:
     opened = (cases.c.opened_at > since - COMMIT_MS) & cases.c.id.not_in(shown)
+    opened &= cases.c.id >= earliest_id(since - SKEW_MS)
     query = select(cases.c.id).where(cases_visible(key, here.city), opened)
     query = reading.filtered(query, here.city, _asked(filters), here.clock())
     return tx.execute(select(func.count()).select_from(query.subquery())).scalar_one()
 
 
 def _unsent(tx: Connection, key: Key, here: Installation) -> int:
-    wanted = deliveries.c.status.in_(UNSENT) & within(key, here.city, deliveries)
+    wanted = UNSENT & within(key, here.city, deliveries)
     return tx.execute(select(func.count()).select_from(deliveries).where(wanted)).scalar_one()
 
 

@@ -12,13 +12,13 @@ from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.attempts import with_attempts
 from citybrain.dispatch.outbox import hold_back
 from citybrain.installation import Installation
-from citybrain.keys import Key, May, within
+from citybrain.keys import Key, May, narrowed, within
 from citybrain.listing import Cursor, Limit, Word, page
 from citybrain.problem import Problem, not_found
 from citybrain.queue import DISPATCH
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.locks import Lock, take
-from citybrain.store.tables import deliveries, endpoints
+from citybrain.store.tables import STILL_PENDING, UNSENT, deliveries, endpoints
 
 routes = APIRouter(prefix="/api/v1", tags=["dispatch 推送"])
 AnyJson = Annotated[Any, Body()]
@@ -132,8 +132,12 @@ def list_deliveries(
     for column, value in asked:
         if value:
             query = query.where(column == value)
+    waiting = {"held": UNSENT, "failed": UNSENT, "pending": STILL_PENDING}.get(status or "")
+    if waiting is not None:
+        query = query.where(waiting)
+    rare = narrowed(key) and waiting is None and not case
     with here.store.read() as tx:
-        found = page(tx, query, [(deliveries.c.id, True)], cursor, limit, lambda row: {"row": row})
+        found = page(tx, query, [(deliveries.c.id, True)], cursor, limit, lambda row: {"row": row}, rare=rare)
         return found | {"items": with_attempts(tx, [item["row"] for item in found["items"]], here.city)}
 
 

@@ -17,7 +17,7 @@ from citybrain.store.database import now_ms
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.locks import Lock, take
-from citybrain.store.tables import attempts, deliveries, endpoints
+from citybrain.store.tables import STILL_PENDING, UNSENT, attempts, deliveries, endpoints
 
 LEASE_MS = 25_000  # longer than the longest attempt, 15 s
 # Written out, since a planner does not use a partial index for values that it does not see.
@@ -169,12 +169,12 @@ def _recovered(tx: Connection, endpoint_id: str, last_success: int, now: int) ->
     """An outage is over: what failed only since the last success is due at once. What had failed before, while others
     arrived, has its own reasons and keeps its schedule, or it would use up its tries within seconds."""
     before = (attempts.c.delivery_id == deliveries.c.id) & (attempts.c.at <= last_success)
-    victims = PENDING & (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.tries > 0)
+    victims = STILL_PENDING & (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.tries > 0)
     victims &= ~exists(select(attempts.c.id).where(before))
     tx.execute(update(deliveries).where(victims).values(due_at=now))
 
 
 def held_count(tx: Connection) -> dict[str, int]:
     """How many deliveries wait for want of an endpoint, and for a disabled one."""
-    counted = select(deliveries.c.held_because, func.count()).where(deliveries.c.status == "held")
+    counted = select(deliveries.c.held_because, func.count()).where(UNSENT, deliveries.c.status == "held")
     return {reason or DISABLED: number for reason, number in tx.execute(counted.group_by(deliveries.c.held_because))}

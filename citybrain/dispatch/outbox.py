@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from citybrain.store.bulk import insert_rows
 from citybrain.store.ids import new_id
 from citybrain.store.locks import Lock, take
-from citybrain.store.tables import deliveries, endpoints
+from citybrain.store.tables import STILL_PENDING, UNSENT, deliveries, endpoints
 
 NO_ENDPOINT = "no_endpoint"
 DISABLED = "disabled"
@@ -113,7 +113,7 @@ def _inside(code: str, get: Any, city: Structure) -> bool:
 
 def adopt(tx: Connection, endpoint: Row[Any], city: Structure, now: int) -> int:
     """Gives an endpoint what was held for want of one. Returns how many."""
-    waiting = (deliveries.c.status == "held") & deliveries.c.endpoint_id.is_(None)
+    waiting = UNSENT & (deliveries.c.status == "held") & deliveries.c.endpoint_id.is_(None)
     if endpoint.department:
         below = sorted(city.departments_below(endpoint.department))
         waiting &= deliveries.c.department.in_(below)
@@ -127,7 +127,7 @@ def adopt(tx: Connection, endpoint: Row[Any], city: Structure, now: int) -> int:
 
 def hold(tx: Connection, endpoint_id: str) -> None:
     """While an endpoint is disabled nothing is skipped: what it should get waits."""
-    mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.status == "pending")
+    mine = STILL_PENDING & (deliveries.c.endpoint_id == endpoint_id)
     tx.execute(update(deliveries).where(mine).values(**_state(DISABLED)))
 
 
@@ -144,20 +144,21 @@ def hold_back(tx: Connection, ids: Sequence[str]) -> None:
 
 
 def release(tx: Connection, endpoint_id: str, now: int) -> None:
-    mine = or_(deliveries.c.status == "held", (deliveries.c.status == "pending") & (deliveries.c.tries > 0))
-    tx.execute(
-        update(deliveries).where(deliveries.c.endpoint_id == endpoint_id, mine).values(due_at=now, **_state(None))
-    )
+    mine = deliveries.c.endpoint_id == endpoint_id
+    tried = STILL_PENDING & (deliveries.c.tries > 0)
+    for waiting in (UNSENT & (deliveries.c.status == "held"), tried):
+        tx.execute(update(deliveries).where(mine, waiting).values(due_at=now, **_state(None)))
 
 
 def orphan(tx: Connection, endpoint_id: str) -> None:
     """A deleted endpoint leaves what it had not received to the department's next one, with all its tries. What is on
     its way changes hands too: whoever sends it has lost the claim."""
-    mine = (deliveries.c.endpoint_id == endpoint_id) & deliveries.c.status.in_(("pending", "held"))
-    tests = mine & deliveries.c.case_id.is_(None)  # nobody else's
-    tx.execute(update(deliveries).where(tests).values(status="failed", held_because=None))
     afresh = {"fence": deliveries.c.fence + 1, "lease_until": 0, "tries": 0}
-    tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **afresh, **_state(NO_ENDPOINT)))
+    for waiting in (STILL_PENDING, UNSENT & (deliveries.c.status == "held")):
+        mine = waiting & (deliveries.c.endpoint_id == endpoint_id)
+        tests = mine & deliveries.c.case_id.is_(None)  # nobody else's
+        tx.execute(update(deliveries).where(tests).values(status="failed", held_because=None))
+        tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **afresh, **_state(NO_ENDPOINT)))
 
 
 def state_at(endpoint: Row[Any]) -> dict[str, Any]:

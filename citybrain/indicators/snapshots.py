@@ -18,7 +18,7 @@ from citybrain.store.coverage_tables import coverage_snapshots
 from citybrain.store.upsert import insert_or
 
 SETTLED_MS = 10 * 60 * 1000  # after midnight: what was answered before is committed by then
-AT_ONCE = 400  # days
+AT_ONCE = 31  # days: their evidence lies in memory
 
 History = list[dict[str, Any]]
 

@@ -10,14 +10,17 @@ from citybrain.access import Asker, Here
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
 from citybrain.installation import Installation
-from citybrain.keys import May, Role, events_visible, in_divisions, mask
+from citybrain.keys import May, Role, events_visible, in_divisions, mask, narrowed
 from citybrain.listing import Cursor, Limit, Word, contains, page
 from citybrain.problem import Problem, not_found
 from citybrain.queue import queue_name
 from citybrain.routing.record import Stamp, lengthen
 from citybrain.routing.report import Filed
+from citybrain.store.ids import earliest_id
 from citybrain.store.ledger import Entry, append_to_city
-from citybrain.store.tables import events, reporters
+from citybrain.store.tables import UNSETTLED, events, reporters
+
+SKEW_MS = 60_000  # that a clock is set back between two lines of a program
 
 routes = APIRouter(prefix="/api/v1", tags=["events 事件"])
 
@@ -39,16 +42,21 @@ def list_events(
     query = select(events).where(events_visible(key, here.city))
     if state:
         query = query.where(events.c.state == state)
+    if unsettled := state in ("received", "triage", "quarantined"):
+        query = query.where(UNSETTLED)
     if domain:
         query = query.where(events.c.domain == domain)
     if division:
         query = query.where(in_divisions([division], here.city, events))
     if since:
-        query = query.where(events.c.received_at >= to_ms(since))
+        # Ids begin with their time, and an event has its id a moment after it was received.
+        query = query.where(events.c.received_at >= to_ms(since), events.c.id >= earliest_id(to_ms(since) - SKEW_MS))
     if q:
         query = query.where(contains(q, events.c.title, events.c.description, events.c.source_event_id))
     with here.store.read() as tx:
-        return page(tx, query, [(events.c.id, True)], cursor, limit, lambda row: _short(row, here.city))
+        own = key.role in (Role.SOURCE, Role.WORKER)  # they have an index
+        rare = not own and not unsettled and (narrowed(key) or any((state, domain, division, q)))
+        return page(tx, query, [(events.c.id, True)], cursor, limit, lambda row: _short(row, here.city), rare=rare)
 
 
 @routes.get("/events/{event_id}")

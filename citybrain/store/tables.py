@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Float,
     ForeignKey,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    literal_column,
     text,
 )
 
@@ -84,7 +86,9 @@ events = Table(
 )
 _RECEIVED = text("state = 'received'")
 Index("events_due", events.c.domain, events.c.due_at, sqlite_where=_RECEIVED, postgresql_where=_RECEIVED)
-Index("events_by_state", events.c.state, events.c.id)
+_UNSETTLED = "state <> 'cased'"
+Index("events_unsettled", events.c.state, events.c.id, sqlite_where=text(_UNSETTLED), postgresql_where=text(_UNSETTLED))
+UNSETTLED = text(f"events.{_UNSETTLED}")  # a partial index is used only where a query repeats its condition
 Index("events_by_case", events.c.case_id)
 Index("events_by_source", events.c.source, events.c.id)
 
@@ -152,9 +156,23 @@ Index(
     sqlite_where=_MERGING,
     postgresql_where=_MERGING,
 )
-Index("cases_queue", cases.c.domain, cases.c.county, cases.c.status)
-Index("cases_by_status", cases.c.status, cases.c.id)
-Index("cases_due", cases.c.due_at, sqlite_where=cases.c.due_at.isnot(None), postgresql_where=cases.c.due_at.isnot(None))
+# What a city has in work stays about the same, whatever lies behind it: every question about it has such an index.
+_IN_WORK = "status NOT IN ('closed', 'void')"
+IN_WORK = text(f"cases.{_IN_WORK}")
+_OVERSEEN = "status IN ('dispatched', 'accepted') AND NOT overdue_supervised"
+OVERSEEN = text("cases.status IN ('dispatched', 'accepted') AND NOT cases.overdue_supervised")
+# Overdue first, then the soonest; a clock that was stopped presses nobody.
+_PRESSING = "CASE WHEN {0}status IN ('dispatched', 'accepted', 'returned') THEN coalesce({0}due_at, {1}) ELSE {1} END"
+PRESSING: ColumnElement[int] = literal_column(f"({_PRESSING.format('cases.', 2**53)})", BigInteger)
+Index(
+    "cases_in_work", cases.c.status, cases.c.id, sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK)
+)  # fmt: skip
+Index(
+    "cases_pressing", text(f"({_PRESSING.format('', 2**53)})"), cases.c.id,
+    sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK),
+)  # fmt: skip
+Index("cases_overseen", cases.c.due_at, sqlite_where=text(_OVERSEEN), postgresql_where=text(_OVERSEEN))
+Index("cases_updated", cases.c.updated_at, cases.c.id)
 
 work_orders = Table(
     "work_orders",
@@ -173,7 +191,6 @@ work_orders = Table(
     Column("responsible", Text),  # who the returning department thinks it is
 )
 Index("work_orders_by_case", work_orders.c.case_id)
-Index("work_orders_by_department", work_orders.c.department, work_orders.c.status)
 
 feedbacks = Table(
     "feedbacks",
@@ -250,8 +267,17 @@ Index(
     postgresql_where=_WAITING,
 )
 Index("deliveries_by_case", deliveries.c.case_id)
-Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.status)
-Index("deliveries_by_work_order", deliveries.c.work_order_id)
+Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.id)
+_UNSENT = "status IN ('held', 'failed')"
+Index(
+    "deliveries_unsent",
+    deliveries.c.status,
+    deliveries.c.id,
+    sqlite_where=text(_UNSENT),
+    postgresql_where=text(_UNSENT),
+)
+UNSENT = text(f"deliveries.{_UNSENT}")
+STILL_PENDING = text("deliveries.status = 'pending'")
 
 attempts = Table(
     "attempts",  # together with their delivery
