@@ -35,8 +35,7 @@ class Extents:
             touched = ground.touched(geometry)
             if 0 < len(touched) <= MOST_SHARES:
                 measures = measure(self._turned(ground.parts(near, touched)))
-                # A line along a border counts on both sides, so the parts may be more than the whole.
-                found[level] = rank(ground.layer, touched, measures / max(whole, measures.sum(), 1e-9))
+                found[level] = rank(ground.layer, touched, measures / max(whole, 1e-9))
         return found
 
     def _near(self, geometry: Any) -> Any:

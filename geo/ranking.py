@@ -14,15 +14,16 @@ _UNIT = 10_000  # shares are told to four digits
 
 
 class Ranked(NamedTuple):
-    """`uncovered` is the share that lies in no polygon of the level: with it the candidates' shares add up to one,
-    unless the polygons overlap."""
+    """`uncovered` is the share that lies in no polygon of the level: with it the candidates' shares add up to one."""
 
     candidates: tuple[Candidate, ...]
     uncovered: float
 
 
 def rank(layer: Layer, polygons: Indices, shares: Floats, metres: Floats | None = None) -> Ranked:
-    """`shares` of a circle or geometry that each polygon has; `metres` from a point to each."""
+    """`shares` of a circle or geometry that each polygon has, in all more than one where polygons overlap or a line
+    runs along a border; `metres` from a point to each."""
+    shares = shares / max(1.0, float(shares.sum()))
     *told, uncovered = _told(np.append(shares, max(0.0, 1.0 - float(shares.sum())))).tolist()
     far = [None] * len(polygons) if metres is None else metres.round(2).tolist()
     rows = sorted(zip(told, far, polygons.tolist(), strict=True), key=lambda row: (-row[0], row[1] or 0.0, row[2]))
