@@ -13,7 +13,7 @@ from geo.datum import project
 from geo.ground import Ground
 from geo.ranking import Ranked, rank
 
-MOST_SHARES = 500  # a geometry that touches more polygons than this is told at the next coarser level
+MOST_SHARES = 2_000  # a geometry that touches more polygons than this is told at the next coarser level
 _BEYOND = 1.0  # degrees round the city; what a geometry has farther out does not count in its shares
 
 
