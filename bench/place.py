@@ -48,7 +48,7 @@ class Ground:
 
     @property
     def size(self) -> int:
-        names = ("table", "cuts", "sides", "segments", "starts", "several")
+        names = ("table", "finer", "cuts", "sides", "segments", "starts", "several")
         return sum(getattr(self.raster, name).nbytes for name in names)
 
 

@@ -21,7 +21,7 @@ from geo.mistake import Mistake, Mistakes, did_you_mean
 from geo.raster import Raster
 
 SUFFIXES = (".geojson", ".gpkg")
-FORMAT = "edition-3"
+FORMAT = "edition-5"
 SHORT = 8  # digits of its hash that an edition's id shows
 
 

@@ -38,7 +38,7 @@ def parse_geometry(obj: object) -> Any:
     """The shapely geometry (2D, valid, not empty) of a GeoJSON geometry object; raises only `GeometryError`."""
     _check_depth(obj)
     geometry = _Reader().geometry(obj)
-    _check_shape(geometry)
+    check_shape(geometry)
     return geometry
 
 
@@ -51,7 +51,7 @@ def geometry_to_wgs84(geometry: Any, datum: str) -> Any:
     turned = shapely.transform(geometry, turn)
     if not np.isfinite(shapely.get_coordinates(turned)).all():
         raise GeometryError(f"coordinates lie outside the domain of {datum}", "check the datum and the axis order")
-    _check_shape(turned)
+    check_shape(turned)
     return turned
 
 
@@ -72,7 +72,8 @@ def _below(level: list[object]) -> Iterator[object]:
             yield from (value for value in item if isinstance(value, dict | list))
 
 
-def _check_shape(geometry: Any) -> None:
+def check_shape(geometry: Any) -> None:
+    """Raises `GeometryError` for what is empty, not valid, or would take GEOS minutes."""
     if shapely.is_empty(geometry):
         raise GeometryError("the geometry is empty", "post at least one position")
     west, south, east, north = shapely.bounds(geometry)

@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geo.clearance import Clearance
 from geo.covering import NONE, Covering, Floats, Indices
 from geo.layer import Layer
 from geo.raster import Raster, finder
@@ -18,7 +19,7 @@ _CIRCLE_SEGMENTS = 12  # a quarter circle; the polygon's area is 0.3 % below the
 class Ground:
     """Answers are indices into the layer, which is sorted by code: the lowest index is the lowest code."""
 
-    def __init__(self, layer: Layer, raster: Raster) -> None:
+    def __init__(self, layer: Layer, raster: Raster, crs: str) -> None:
         self.layer = layer
         self._raster, self._covering = raster, Covering(layer.polygons)
         self._polygons, self._projected = layer.polygons, layer.projected
@@ -27,37 +28,47 @@ class Ground:
         self._metres = shapely.STRtree(self._projected)
         self.median_m2 = float(np.median(shapely.area(self._projected)))
         self._warm()
-        self.find = finder(raster, self._covering)
+        self._clearance = Clearance(raster, crs)
+        self.find, self.clear = finder(raster, self._covering), self._clearance.finder()
 
     def contains(self, lng: Floats, lat: Floats) -> Indices:
         """The polygon that covers each WGS-84 point, edges and corners included; the lowest code where several do."""
         return self._raster.locate(lng, lat, self._covering)
 
-    def nearest(self, points: Any, reach: float) -> Indices:
-        """The nearest polygon within `reach` metres of each projected point; of several as near, the lowest code."""
+    def clearance(self, lng: Floats, lat: Floats) -> Floats:
+        """Metres, at least, from each WGS-84 point to the nearest edge; below zero: ask `near_edge`."""
+        return self._clearance.of(lng, lat)
+
+    def nearest(self, points: Any, reach: float) -> tuple[Indices, Floats]:
+        """The nearest polygon within `reach` metres of each projected point, of several as near the lowest code, and
+        how far it is."""
         point, polygon = self._metres.query(points, predicate="dwithin", distance=reach)
         far = shapely.distance(self._projected[polygon], points[point])
-        found = np.full(len(points), NONE, dtype=np.int64)
-        for best in np.lexsort((polygon, far, point))[::-1]:
-            found[point[best]] = polygon[best]
-        return found
+        order = np.lexsort((polygon, far, point))
+        first = order[np.diff(point[order], prepend=-1) > 0]
+        found, metres = np.full(len(points), NONE, dtype=np.int64), np.full(len(points), np.inf)
+        found[point[first]], metres[point[first]] = polygon[first], far[first]
+        return found, metres
 
-    def near_edge(self, index: Indices, points: Any, radius: Floats) -> NDArray[np.bool_]:
+    def near_edge(self, index: Indices | int, points: Any, radius: Floats | float) -> NDArray[np.bool_]:
         """Whether each projected point lies within `radius` metres of the edge of its polygon `index`."""
         return np.asarray(shapely.dwithin(self._edges[index], points, radius))
 
-    def shares_of_circles(self, points: Any, radius: Floats) -> tuple[Indices, Indices, Floats]:
-        """Triples (point, polygon, share of the point's circle) for every polygon within `radius` metres of a point."""
+    def to_edge(self, index: Indices, points: Any) -> Floats:
+        """Metres from each projected point to the edge of polygon `index`."""
+        return np.asarray(shapely.distance(self._edges[index], points))
+
+    def shares_of_circles(self, points: Any, radius: Floats, reach: Floats) -> tuple[Indices, Indices, Floats, Floats]:
+        """Rows (point, polygon, share, distance) for every polygon within `reach` metres of a projected point: its part
+        of the circle of `radius` metres, and how far it is from the point, 0 if it contains it."""
+        point, polygon = self._metres.query(points, predicate="dwithin", distance=reach)
+        far = shapely.distance(self._projected[polygon], points[point])
         circles = shapely.buffer(points, radius, quad_segs=_CIRCLE_SEGMENTS)
-        point, polygon = self._metres.query(circles)
-        near = shapely.dwithin(self._projected[polygon], points[point], radius[point])
-        point, polygon = point[near], polygon[near]
-        whole = shapely.covers(self._projected[polygon], circles[point])
-        share = np.ones(len(point))
-        cut = np.flatnonzero(~whole)
+        share = np.where(shapely.covers(self._projected[polygon], circles[point]), 1.0, 0.0)
+        cut = np.flatnonzero((share < 1.0) & (far < radius[point]))
         parts = shapely.intersection(self._projected[polygon[cut]], circles[point[cut]])
         share[cut] = shapely.area(parts) / shapely.area(circles[point[cut]])
-        return point, polygon, share
+        return point, polygon, share, far
 
     def touched(self, geometry: Any) -> Indices:
         """The polygons a WGS-84 geometry touches, ascending."""

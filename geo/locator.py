@@ -15,16 +15,16 @@ from geo.covering import NONE, Floats, Indices
 from geo.datum import project
 from geo.divisions import Divisions
 from geo.edition import Edition
+from geo.extent import MOST_SHARES, Extents
 from geo.ground import Ground
 from geo.layer import UNSURE, Objects, objects
+from geo.nearby import MOST_CANDIDATES, Nearby
 from geo.place import PLACE_LEVELS, Candidate, Place, Unit
+from geo.ranking import Ranked, rank
 
-MOST_CANDIDATES = 32  # a level; the largest shares
-MOST_SHARES = 500  # a geometry that touches more polygons than this is told at the next coarser level
 WIDEST_M = 10_000.0  # an accuracy circle larger than this says no more than this one
 _NOWHERE = 1e9
-_BEYOND = 1.0  # degrees round the city; what a geometry has farther out does not count in its shares
-_CIRCLE_HOLDS = 24.0  # polygons of median size a circle may hold before candidates are told a level coarser
+_FEW = 8  # points at once, up to which plain Python is faster than numpy
 
 
 class Locator:
@@ -41,7 +41,9 @@ class Locator:
             raise ValueError(f"the edition was compiled for {edition.crs}, not {crs}")
         self.edition, self.divisions = edition, divisions
         self.crs, self.snap_m, self.near_m = crs, snap_m, near_m
-        self._grounds = {level: Ground(layer, edition.rasters[level]) for level, layer in edition.layers.items()}
+        self._grounds = {level: Ground(layer, edition.rasters[level], crs) for level, layer in edition.layers.items()}
+        self._nearby = Nearby(self._grounds, edition.nested)
+        self._extents = Extents(self._grounds, crs)
         self._index = {level: _numbers(layer.codes) for level, layer in edition.layers.items()}
         # One None at the end of each, for the index of no polygon.
         self._codes = {level: objects([*layer.codes, None]) for level, layer in edition.layers.items()}
@@ -51,8 +53,6 @@ class Locator:
             for level, layer in edition.layers.items()
         }
         self._addresses = AddressIndex(divisions)
-        west, south, east, north = shapely.total_bounds(next(iter(edition.layers.values())).polygons)
-        self._bounds = (west - _BEYOND, south - _BEYOND, east + _BEYOND, north + _BEYOND)
         self._project(np.array([0.0]), np.array([0.0]))
 
     @property
@@ -75,20 +75,15 @@ class Locator:
     def locate(self, lng: ArrayLike, lat: ArrayLike, accuracy_m: ArrayLike | None = None) -> list[Place]:
         """A place for each finite WGS-84 point; `accuracy_m` is one radius in metres or one a point, NaN if unknown."""
         x, y = _pair(lng, lat)
-        found = {level: ground.contains(x, y) for level, ground in self._grounds.items()}
-        method = np.full(len(x), "contains", dtype=object)
-        points = self._project(x, y)
-        self._snap(found, method, points)
-        near, candidates = self._edges(found, points, self._radius(accuracy_m, len(x)))
-        near |= method == "snapped"
-        units = [self._units[level][found[level]] if level in found else [None] * len(x) for level in PLACE_LEVELS]
-        unsure = self._approximate(found)
-        rows = zip(method, *units, x.tolist(), y.tolist(), near.tolist(), unsure.tolist(), strict=True)
-        edition = self.edition.id
-        return [
-            Place(how, edition, county, town, village, cell, (east, north), edge, candidates.get(number, ()), (), rough)
-            for number, (how, county, town, village, cell, east, north, edge, rough) in enumerate(rows)
-        ]
+        radius = self._radius(accuracy_m, len(x))
+        if len(x) > _FEW:
+            return self._located(x, y, radius)
+        places = [self._at_once(*row) for row in zip(x.tolist(), y.tolist(), radius.tolist(), strict=True)]
+        rest = [number for number, place in enumerate(places) if place is None]
+        if rest:
+            for number, place in zip(rest, self._located(x[rest], y[rest], radius[rest]), strict=True):
+                places[number] = place
+        return [place for place in places if place is not None]
 
     def locate_geometry(self, geometry: Any) -> Place:
         """The place of a valid WGS-84 geometry: every polygon it touches with its share, the largest first."""
@@ -96,18 +91,7 @@ class Locator:
         at = (float(middle[0]), float(middle[1]))
         if shapely.get_dimensions(geometry) == 0:
             return self._of_points(shapely.get_coordinates(geometry), at)
-        shares: dict[str, tuple[Candidate, ...]] = {}
-        near = self._near(geometry)
-        measure = shapely.area if shapely.get_dimensions(near) == 2 else shapely.length
-        whole = float(measure(self._turned(near)))
-        for level, ground in self._grounds.items():
-            touched = ground.touched(geometry)
-            if 0 < len(touched) <= MOST_SHARES:
-                measures = measure(self._turned(ground.parts(near, touched)))
-                # A line along a border counts on both sides, so the parts may be more than the whole.
-                total = max(whole, measures.sum(), 1e-9)
-                shares[level] = self._ranked(level, touched, measures / total)
-        return self._of_shares(shares, at)
+        return self._of_shares(self._extents.shares(geometry), at)
 
     def locate_division(self, *codes: str) -> Place:
         """The place of a division or polygon code, with everything above it; of several where levels do not nest."""
@@ -134,26 +118,70 @@ class Locator:
         place = self._place("address", path) if path else Place("none", self.edition.id)
         return _with(place, candidates=candidates) if candidates else place
 
-    def _project(self, lng: Floats, lat: Floats) -> Any:
+    def _at_once(self, lng: float, lat: float, radius: float) -> Place | None:
+        """The place of a point with nothing uncertain about it, else None."""
+        grounds = list(self._grounds.items())
+        found = [ground.find(lng, lat) for _, ground in grounds]
+        depth = self._nearby.depth(found, radius)
+        if depth == NONE:
+            return None
+        point: Any = None
+        for each in self._nearby.asked(depth):
+            ground = grounds[each][1]
+            if found[each] != NONE and ground.clear(lng, lat) <= radius:
+                point = self._project(lng, lat) if point is None else point
+                if ground.near_edge(found[each], point, radius):
+                    return None
+        units: dict[str, Any] = dict.fromkeys(PLACE_LEVELS)
+        unsure = False
+        for (level, _), index in zip(grounds, found, strict=True):
+            if index != NONE:
+                units[level], unsure = self._units[level][index], bool(self._unsure[level][index])
+        return Place("contains", self.edition.id, **units, wgs84=(lng, lat), approximate=unsure)
+
+    def _located(self, x: Floats, y: Floats, radius: Floats) -> list[Place]:
+        found = {level: ground.contains(x, y) for level, ground in self._grounds.items()}
+        places = self._contained(found, x, y)
+        lost = np.all([indices == NONE for indices in found.values()], axis=0)
+        perhaps = self._nearby.perhaps(found, self._nearby.depths(found, radius), radius, x, y)
+        asked = np.flatnonzero(lost | perhaps)
+        here = {level: indices[asked] for level, indices in found.items()}
+        for number, place in zip(asked.tolist(), self._uncertain(here, x[asked], y[asked], radius[asked]), strict=True):
+            places[number] = place
+        return places
+
+    def _contained(self, found: Mapping[str, Indices], x: Floats, y: Floats) -> list[Place]:
+        units = [self._units[level][found[level]] if level in found else [None] * len(x) for level in PLACE_LEVELS]
+        rows = zip(*units, x.tolist(), y.tolist(), self._approximate(found).tolist(), strict=True)
+        edition = self.edition.id
+        return [
+            Place("contains", edition, county, town, village, cell, (lng, lat), approximate=rough)
+            for county, town, village, cell, lng, lat, rough in rows
+        ]
+
+    def _uncertain(self, found: dict[str, Indices], x: Floats, y: Floats, radius: Floats) -> list[Place]:
+        """The places of points outside all polygons or perhaps near an edge; moves what is snapped in `found`."""
+        points = self._project(x, y)
+        method, moved = self._snap(found, points)
+        depths = self._nearby.depths(found, radius)
+        near = self._nearby.edges(found, depths, points, radius) | (method == "snapped")
+        told = np.flatnonzero(near)
+        reach = np.fmax(radius, moved + self.near_m)
+        candidates = self._nearby.candidates(depths[told], x[told], y[told], points[told], radius[told], reach[told])
+        places = self._contained(found, x, y)
+        for number in np.flatnonzero(method != "contains").tolist():
+            metres = None if np.isnan(moved[number]) else round(float(moved[number]), 2)
+            places[number] = _with(places[number], method=method[number], snapped_m=metres)
+        for number, ranked in zip(told.tolist(), candidates, strict=True):
+            places[number] = _with(places[number], near_edge=True, **_told(ranked))
+        return places
+
+    def _project(self, lng: ArrayLike, lat: ArrayLike) -> Any:
         x, y = project(lng, lat, "epsg:4326", self.crs)
         far = ~(
             np.isfinite(x) & np.isfinite(y)
         )  # the other side of the earth has no coordinates in a city's projection
         return shapely.points(np.where(far, _NOWHERE, x), np.where(far, _NOWHERE, y))
-
-    def _near(self, geometry: Any) -> Any:
-        """The geometry's thickest parts, without what lies far from the city; of lines their single segments."""
-        geometry, box = _thickest(geometry), shapely.box(*self._bounds)
-        if shapely.get_dimensions(geometry) == 1:
-            near = shapely.intersection(box, _segments(geometry))
-            return shapely.multilinestrings(near[shapely.get_type_id(near) == shapely.GeometryType.LINESTRING])
-        return geometry if shapely.covers(box, geometry) else shapely.intersection(box, geometry)
-
-    def _turned(self, geometry: Any) -> Any:
-        def turn(xy: Floats) -> Floats:
-            return np.column_stack(project(xy[:, 0], xy[:, 1], "epsg:4326", self.crs))
-
-        return shapely.transform(geometry, turn)
 
     def _radius(self, accuracy_m: ArrayLike | None, count: int) -> Floats:
         radius = np.full(count, self.near_m)
@@ -162,74 +190,28 @@ class Locator:
             radius = np.fmin(np.fmax(radius, known), WIDEST_M)
         return radius
 
-    def _snap(self, found: Mapping[str, Indices], method: NDArray[np.object_], points: Any) -> None:
-        """Gives points that no polygon contains the nearest within reach, and marks those that stay outside."""
+    def _snap(self, found: Mapping[str, Indices], points: Any) -> tuple[NDArray[np.object_], Floats]:
+        """Gives points that no polygon contains the nearest within reach. All methods, and metres of the snapped."""
+        method, metres = np.full(len(points), "contains", dtype=object), np.full(len(points), np.nan)
         lost = np.flatnonzero(np.all([indices == NONE for indices in found.values()], axis=0))
-        if not len(lost):
-            return
         method[lost] = "outside"
-        if self.edition.nested:  # what is far from the coarsest level is far from all that lies in it
-            lost = lost[self._grounds[self.levels[0]].nearest(points[lost], self.snap_m) != NONE]
-        for level in reversed(self.levels):
-            nearest = self._grounds[level].nearest(points[lost], self.snap_m)
-            for place, index in zip(lost[nearest != NONE], nearest[nearest != NONE], strict=True):
+        if self.edition.nested and len(lost):  # what is far from the coarsest level is far from all that lies in it
+            lost = lost[self._grounds[self.levels[0]].nearest(points[lost], self.snap_m)[0] != NONE]
+        for level in reversed(self.levels) if len(lost) else ():
+            nearest, far = self._grounds[level].nearest(points[lost], self.snap_m)
+            taken = nearest != NONE
+            for place, index in zip(lost[taken], nearest[taken], strict=True):
                 if self.edition.nested:
                     for above, code in self._path_of(self._codes[level][index]).items():
                         if above in found:
                             found[above][place] = self._index[above].get(code, NONE)
                 else:
                     found[level][place] = index
-                method[place] = "snapped"
+            method[lost[taken]] = "snapped"
+            metres[lost[taken]] = np.fmin(metres[lost[taken]], far[taken])
             if self.edition.nested:
-                lost = lost[nearest == NONE]
-
-    def _edges(
-        self, found: Mapping[str, Indices], points: Any, radius: Floats
-    ) -> tuple[NDArray[np.bool_], dict[int, tuple[Candidate, ...]]]:
-        near = np.zeros(len(points), dtype=np.bool_)
-        candidates: dict[int, tuple[Candidate, ...]] = {}
-        start = self._start(found, radius)
-        for depth, level in enumerate(self.levels):
-            # Where levels nest, a coarser edge is an edge of the finest level too, so asking that one is enough.
-            asked = start == depth if self.edition.nested else start >= depth
-            asked = np.flatnonzero(asked & (found[level] != NONE))
-            close = self._grounds[level].near_edge(found[level][asked], points[asked], radius[asked])
-            near[asked[close]] = True
-        for depth, level in enumerate(self.levels):
-            asked = np.flatnonzero(near & (start >= depth))
-            self._add_candidates(candidates, level, asked, points, radius)
-        return near, candidates
-
-    def _start(self, found: Mapping[str, Indices], radius: Floats) -> Indices:
-        """The depth of each point's finest level whose polygons are not far smaller than its circle."""
-        start = np.full(len(radius), NONE, dtype=np.int64)
-        for depth, (level, ground) in enumerate(self._grounds.items()):
-            fits = np.pi * radius**2 <= ground.median_m2 * _CIRCLE_HOLDS if depth else True
-            start[(found[level] != NONE) & fits] = depth
-        return start
-
-    def _add_candidates(
-        self, candidates: dict[int, tuple[Candidate, ...]], level: str, asked: Indices, points: Any, radius: Floats
-    ) -> None:
-        if not len(asked):
-            return
-        point, polygon, share = self._grounds[level].shares_of_circles(points[asked], radius[asked])
-        order = np.argsort(point, kind="stable")
-        starts = np.searchsorted(point[order], np.arange(len(asked) + 1))
-        for number, place in enumerate(asked.tolist()):
-            mine = order[starts[number] : starts[number + 1]]
-            if len(mine) > 1 or (len(mine) == 1 and share[mine[0]] < 1.0):
-                ranked = self._ranked(level, polygon[mine], share[mine])
-                candidates[place] = candidates.get(place, ()) + ranked[:MOST_CANDIDATES]
-
-    def _ranked(self, level: str, polygons: Indices, shares: Floats) -> tuple[Candidate, ...]:
-        """Largest share first, then lowest code."""
-        layer = self.edition.layers[level]
-        return tuple(
-            Candidate(level, layer.codes[index], layer.names[index], round(float(share), 4))
-            for share, index in sorted(zip((-shares).tolist(), polygons.tolist(), strict=True))
-            for share in (-share,)
-        )
+                lost = lost[~taken]
+        return method, metres
 
     def _approximate(self, found: Mapping[str, Indices]) -> NDArray[np.bool_]:
         unsure = np.zeros(len(next(iter(found.values()))), dtype=np.bool_)
@@ -242,31 +224,31 @@ class Locator:
         if len(places) == 1:
             only = places[0]
             return _with(only, method="geometry" if only.method == "contains" else only.method)
-        shares: dict[str, tuple[Candidate, ...]] = {}
+        shares: dict[str, Ranked] = {}
         for level in self.levels:
             codes = [code for place in places if (code := place.codes[level])]
             if codes and len(set(codes)) <= MOST_SHARES:
                 kinds, counts = np.unique(np.array(codes), return_counts=True)
                 indices = np.array([self._index[level][code] for code in kinds.tolist()])
-                shares[level] = self._ranked(level, indices, counts / len(places))
+                shares[level] = rank(self.edition.layers[level], indices, counts / len(places))
         return self._of_shares(shares, at)
 
-    def _of_shares(self, shares: Mapping[str, tuple[Candidate, ...]], at: tuple[float, float]) -> Place:
+    def _of_shares(self, shares: Mapping[str, Ranked], at: tuple[float, float]) -> Place:
         if not shares:
             return Place("outside", self.edition.id, wgs84=at)
         finest = [level for level in self.levels if level in shares][-1]
-        path = {level: ranked[0].code for level, ranked in shares.items()}
+        path = {level: ranked.candidates[0].code for level, ranked in shares.items()}
         if self.edition.nested:
             path = {**path, **self._path_of(path[finest])}
-        several = tuple(
-            candidate
+        coarser = {
+            level: ranked._replace(candidates=ranked.candidates[:MOST_CANDIDATES] if len(ranked.candidates) > 1 else ())
             for level, ranked in shares.items()
-            if level != finest and len(ranked) > 1
-            for candidate in ranked[:MOST_CANDIDATES]
-        )
-        place = self._place("geometry", path)
+            if level != finest
+        }
+        told = _told({**coarser, finest: shares[finest]._replace(candidates=())})
         unsure = bool(self._unsure[finest][self._index[finest][path[finest]]])
-        return _with(place, wgs84=at, candidates=several, shares=shares[finest], approximate=unsure)
+        place = self._place("geometry", path)
+        return _with(place, wgs84=at, shares=shares[finest].candidates, approximate=unsure, **told)
 
     def _path_of(self, code: str) -> dict[str, str]:
         """`{level: code}` of a division, or of a polygon that is no division and everything above it."""
@@ -312,20 +294,7 @@ def _with(place: Place, **changes: Any) -> Place:
     return dataclasses.replace(place, **changes)
 
 
-def _thickest(geometry: Any) -> Any:
-    """The parts of a geometry that have the highest dimension: areas count, then lines."""
-    parts = shapely.get_parts(geometry)
-    while any(part.geom_type == "GeometryCollection" for part in parts):
-        parts = shapely.get_parts(parts)
-    dimensions = shapely.get_dimensions(parts)
-    thick = parts[dimensions == dimensions.max()]
-    if len(thick) == 1:
-        return thick[0]
-    return shapely.union_all(thick) if dimensions.max() == 2 else shapely.multilinestrings(thick)
-
-
-def _segments(lines: Any) -> Any:
-    """Every two neighbouring positions of (multi)lines."""
-    xy, line = shapely.get_coordinates(shapely.get_parts(lines), return_index=True)
-    joined = np.flatnonzero(line[1:] == line[:-1])
-    return shapely.linestrings(np.stack([xy[joined], xy[joined + 1]], axis=1))
+def _told(ranked: Mapping[str, Ranked]) -> dict[str, Any]:
+    """What a place tells of the ranked polygons of several levels."""
+    candidates = tuple(candidate for each in ranked.values() for candidate in each.candidates)
+    return {"candidates": candidates, "uncovered": {level: r.uncovered for level, r in ranked.items() if r.uncovered}}

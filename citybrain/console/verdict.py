@@ -71,6 +71,9 @@ _OF_PLACE = {
     "candidates": "候选网格",
     "shares": "涉及网格",
     "approximate": "界线是否近似",
+    "uncovered": "界线之外的份额",
+    "snapped_m": "离界线的距离",
+    "matched": "地址匹配文字",
     "wgs84": "坐标",
 }
 

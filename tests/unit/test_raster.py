@@ -49,7 +49,7 @@ def telling_points(polygons, raster_lines, rng):
 
 def box_lines(polygons, boxes):
     raster = rasterise(Covering(objects(polygons)), boxes)
-    (west, south, a_lng, a_lat), (rows, columns) = raster.frame, raster.shape
+    (west, south, a_lng, a_lat), (rows, columns, _) = raster.frame, raster.shape
     return west + np.arange(columns + 1) / a_lng, south + np.arange(rows + 1) / a_lat
 
 
@@ -111,11 +111,25 @@ def test_a_thousand_points_more_than_a_step_are_answered_in_their_order():
     assert answers(squares, xy, 300) == asked_one_by_one(squares, xy)
 
 
-def test_the_size_of_the_table_is_bounded():
-    from geo.rasterise import MOST_BOXES
+def test_the_size_of_the_tables_is_bounded():
+    from geo.rasterise import MOST_BOXES, MOST_FINER
 
     rng = np.random.default_rng(5)
     cells = list(shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(rng.random((20_000, 2))))))
     raster = rasterise(Covering(objects(cells)))
     assert raster.table.size <= 1.01 * MOST_BOXES
-    assert raster.table.dtype == np.int32
+    assert raster.finer.size <= MOST_FINER
+    assert raster.table.dtype == raster.finer.dtype == np.int32
+
+
+@pytest.mark.parametrize("most", [0, 5_000, 20_000])
+def test_finer_boxes_that_find_no_room_change_no_answer(most):
+    rng = np.random.default_rng(6)
+    cells = list(shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(rng.random((300, 2))))))
+    covering = Covering(objects(cells))
+    raster = rasterise(covering, 400, most)
+    assert raster.finer.size <= max(most, 400)
+    xy = telling_points(cells, box_lines(cells, 400), rng)
+    expected = asked_one_by_one(cells, xy)
+    assert raster.locate(xy[:, 0].copy(), xy[:, 1].copy(), covering).tolist() == expected
+    assert [finder(raster, covering)(x, y) for x, y in xy.tolist()] == expected
