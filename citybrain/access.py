@@ -1,7 +1,7 @@
 """Who is asking, for every route: a key in the Authorization header, or a browser's session cookie."""
 
 from dataclasses import replace
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from citybrain.installation import Installation
 from citybrain.keys import Key, Keyring, session_of
 from citybrain.problem import Problem
+from citybrain.strict_json import check_fit, parse_json
 
 COOKIE = "citybrain_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,5 +44,16 @@ def of_session(request: Request, token: str) -> Key:
     return replace(key, csrf=session[1])
 
 
+async def json_body(request: Request) -> Any:
+    """The body by the one parser, None where there is none. Named after the key in a route's parameters: who has no
+    key is told so first."""
+    body = await request.body()
+    if not body:
+        return None
+    check_fit(value := parse_json(body))
+    return value
+
+
 Asker = Annotated[Key, Depends(asker)]
 Here = Annotated[Installation, Depends(installation_of)]
+JsonBody = Annotated[Any, Depends(json_body)]

@@ -13,9 +13,9 @@ from citybrain.access import Asker, Here
 from citybrain.installation import Installation
 from citybrain.intake.body import MIB, read_body
 from citybrain.intake.placing import place_of
-from citybrain.intake.report import parse_json
 from citybrain.keys import Key
 from citybrain.problem import Problem, field_errors, invalid, not_found
+from citybrain.strict_json import parse_json
 from geo.compile import geojson
 from geo.datum import UnknownDatum, to_wgs84
 from geo.divisions import Division

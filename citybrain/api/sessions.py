@@ -1,10 +1,10 @@
 """Signing in with a browser: the key is posted once, a cookie that no script can read stands for it afterwards."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from citybrain.access import COOKIE, Asker, Here, keyring_of
+from citybrain.access import COOKIE, Asker, Here, JsonBody, keyring_of
 from citybrain.keys import SESSION_MS, Key, close_session, open_session
 from citybrain.problem import Problem
 
@@ -12,7 +12,7 @@ routes = APIRouter(prefix="/api/v1", tags=["session 登录"])
 
 
 @routes.post("/session")
-def sign_in(request: Request, response: Response, here: Here, body: Annotated[Any, Body()] = None) -> dict[str, Any]:
+def sign_in(request: Request, response: Response, here: Here, body: JsonBody) -> dict[str, Any]:
     """`{"key": "…"}` → the cookie, and the `csrf_token` that writes must send as X-CSRF-Token."""
     plain = body.get("key") if isinstance(body, dict) else None
     if not isinstance(plain, str) or not plain:

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
-from citybrain.access import Asker, Here
+from citybrain.access import Asker, Here, JsonBody
 from citybrain.casework import reading
 from citybrain.casework.actions import act
 from citybrain.casework.feedback import parse_feedback, take
@@ -18,7 +18,6 @@ from citybrain.problem import Problem
 from citybrain.queue import DISPATCH
 
 routes = APIRouter(prefix="/api/v1", tags=["cases 案件"])
-AnyJson = Annotated[Any, Body()]
 
 
 @routes.get("/queues")
@@ -57,7 +56,7 @@ def show_case(case_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 
 @routes.post("/cases/{case_id}/{action}")
-def act_on_case(case_id: str, action: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+def act_on_case(case_id: str, action: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """The case after the action. 409 names the legal actions, or carries the case that somebody changed first."""
     return do_action(here, key, case_id, action, body)
 
@@ -93,7 +92,7 @@ def show_order(order_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 
 @routes.post("/work-orders/{order_id}/feedback")
-def give_feedback(order_id: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+def give_feedback(order_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """The work order after the feedback; the same `feedback_id` again has no second effect."""
     key.require(May.FEEDBACK)
     feedback = parse_feedback(body)

@@ -8,12 +8,13 @@ from sqlalchemy import select
 from citybrain.casework.explaining import changes_since, explanation_of
 from citybrain.installation import Installation
 from citybrain.intake.placing import check_location, locate
-from citybrain.intake.report import parse_json, parse_report
+from citybrain.intake.report import parse_report
 from citybrain.keys import Key, Role
 from citybrain.problem import invalid, not_found
 from citybrain.routing.explain import explain
 from citybrain.routing.report import Filed
 from citybrain.store.tables import events
+from citybrain.strict_json import parse_json
 from geo.mistake import did_you_mean
 
 

@@ -1,12 +1,12 @@
 """Endpoints for the administrator, deliveries for whoever has to know what was sent and what was not."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Response
-from pydantic import AwareDatetime, BaseModel
+from fastapi import APIRouter, Response
+from pydantic import AwareDatetime, BaseModel, ValidationError
 from sqlalchemy import ColumnElement, Connection, select, true, update
 
-from citybrain.access import Asker, Here
+from citybrain.access import Asker, Here, JsonBody
 from citybrain.clock import to_ms
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.attempts import with_attempts
@@ -14,14 +14,13 @@ from citybrain.dispatch.outbox import hold_back
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, narrowed, within
 from citybrain.listing import Cursor, Limit, Word, page
-from citybrain.problem import Problem, not_found
+from citybrain.problem import Problem, field_errors, not_found
 from citybrain.queue import DISPATCH
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.locks import Lock, take
 from citybrain.store.tables import STILL_PENDING, UNSENT, deliveries, endpoints
 
 routes = APIRouter(prefix="/api/v1", tags=["dispatch 推送"])
-AnyJson = Annotated[Any, Body()]
 
 
 class Since(BaseModel):
@@ -29,7 +28,7 @@ class Since(BaseModel):
 
 
 @routes.post("/endpoints", status_code=201)
-def create_endpoint(key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+def create_endpoint(key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """The answer carries the signing `secret`, this once."""
     key.require(May.MANAGE)
     change = endpoint_.parse_change(body, here)
@@ -60,7 +59,7 @@ def show_endpoint(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 
 @routes.patch("/endpoints/{endpoint_id}")
-def patch_endpoint(endpoint_id: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+def patch_endpoint(endpoint_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     key.require(May.MANAGE)
     change = endpoint_.parse_change(body, here)
     with here.store.write() as tx:
@@ -107,10 +106,14 @@ def disable(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 
 @routes.post("/endpoints/{endpoint_id}/replay")
-def replay(endpoint_id: str, body: Since, key: Asker, here: Here) -> dict[str, Any]:
+def replay(endpoint_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     key.require(May.MANAGE)
+    try:
+        since = Since.model_validate(body).since
+    except ValidationError as error:
+        raise Problem(422, "since: from when on", errors=field_errors(error.errors(), here.remedies)) from None
     with here.store.write() as tx:
-        number = endpoint_.replay(tx, endpoint_id, to_ms(body.since), key.name, here.clock())
+        number = endpoint_.replay(tx, endpoint_id, to_ms(since), key.name, here.clock())
     here.ringer.ring(DISPATCH)
     return {"replayed": number}
 

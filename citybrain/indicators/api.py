@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
 
-from citybrain.access import Asker, Here
+from citybrain.access import Asker, Here, JsonBody
 from citybrain.indicators import declared, snapshots
 from citybrain.indicators.coverage import coverage, figures
 from citybrain.indicators.days import day_of, read_day, read_moment
@@ -16,7 +16,6 @@ from citybrain.listing import Limit, Word
 from citybrain.problem import invalid
 
 routes = APIRouter(prefix="/api/v1", tags=["indicators 指标"])
-AnyJson = Annotated[Any, Body()]
 Demo = Annotated[bool, Query(description="count the demonstration's evidence too")]
 LONGEST_DAYS = 3660
 USUAL_DAYS = 30
@@ -38,7 +37,7 @@ def list_industries(_key: Asker, here: Here) -> dict[str, Any]:
 
 
 @routes.post("/industries/{code}/declarations", status_code=201)
-def declare(code: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+def declare(code: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """Declares an industry covered from a day on: `level`, `divisions` (codes or "all"), `from`, `to`, `approver`."""
     key.require(May.MANAGE)
     with here.store.write() as tx:
@@ -47,7 +46,7 @@ def declare(code: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str
 
 
 @routes.post("/industries/{code}/declarations/{declaration_id}/end")
-def end_declaration(code: str, declaration_id: str, key: Asker, here: Here, body: AnyJson = None) -> dict[str, Any]:
+def end_declaration(code: str, declaration_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """Ends it with the day `to` (today): needs `approver` and `reason`. Rows of the city pack are ended there."""
     key.require(May.MANAGE)
     with here.store.write() as tx:

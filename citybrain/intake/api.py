@@ -15,10 +15,11 @@ from citybrain.intake.committer import Committer, Overloaded
 from citybrain.intake.filing import Filing, Receipt
 from citybrain.intake.placing import check_location
 from citybrain.intake.rates import Rates
-from citybrain.intake.report import canonical, digest, parse_json, parse_report
+from citybrain.intake.report import canonical, digest, parse_report
 from citybrain.keys import Key, May
 from citybrain.problem import Problem, invalid
 from citybrain.store.database import StoreUnavailable
+from citybrain.strict_json import parse_json
 from geo.mistake import did_you_mean
 
 BATCH_EVENTS = 10_000

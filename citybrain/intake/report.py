@@ -21,10 +21,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from citybrain.problem import FieldError, Problem, field_errors, invalid
+from citybrain.strict_json import check_fit
 from geo.datum import check_datum
 
-MAX_DEPTH = 32
-MAX_CONTAINERS = 1_000_000  # arrays and objects in one body; the garbage collector takes seconds over more
 FUTURE_MS = 10 * 60 * 1000  # phones' clocks run ahead a little
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 EARLIEST = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
@@ -128,11 +127,7 @@ def parse_report(raw: Any, now: int, remedies: Mapping[str, str]) -> Report:
     city's."""
     if not isinstance(raw, dict):
         raise invalid("body", "an event is a JSON object", "send {…}; several go to /api/v1/events/batch")
-    for name, value in raw.items():
-        if _deeper_than(value, MAX_DEPTH):
-            raise invalid(name, f"nested deeper than {MAX_DEPTH}", "flatten it")
-    if (where := _nul_in(raw)) is not None:
-        raise invalid(where, "it contains the NUL character", "leave the character out")
+    check_fit(raw)
     try:
         report = Report.model_validate(raw)
     except ValidationError as error:
@@ -143,17 +138,6 @@ def parse_report(raw: Any, now: int, remedies: Mapping[str, str]) -> Report:
         when = "in the future" if occurred >= EARLIEST else "before the year 2000"
         raise Problem(422, f"occurred_at is {when}", errors=[FieldError("occurred_at", when, remedy)])
     return report
-
-
-def parse_json(body: bytes) -> Any:
-    """JSON as everyone understands it: UTF-8, no NaN, no lone surrogates; of a name given twice the last counts."""
-    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-        raise invalid("body", f"more than {MAX_CONTAINERS} arrays and objects", "send fewer events at once")
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        remedy = "send UTF-8 JSON; NaN, Infinity and lone surrogates are no JSON"
-        raise invalid("body", f"not JSON: {error}", remedy) from None
 
 
 def canonical(raw: Any) -> bytes:
@@ -171,35 +155,6 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
-
-
-def _deeper_than(value: Any, limit: int) -> bool:
-    """By a stack of its own: recursion is what a hostile body attacks."""
-    stack = [(value, 1)]
-    while stack:
-        item, depth = stack.pop()
-        if depth > limit:
-            return True
-        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
-        stack.extend((each, depth + 1) for each in inner if isinstance(each, (dict, list)))
-    return False
-
-
-def _nul_in(raw: dict[str, Any]) -> str | None:
-    """The path of the first text with a NUL character, which PostgreSQL cannot keep."""
-    if b"\\u0000" not in orjson.dumps(raw):
-        return None
-    stack: list[tuple[str, Any]] = [("", raw)]
-    while stack:
-        path, value = stack.pop()
-        names = value if isinstance(value, dict) else ()
-        if any("\x00" in text for text in (names or [value]) if isinstance(text, str)):
-            return path or "body"
-        if isinstance(value, dict):
-            stack.extend((f"{path}.{name}".lstrip("."), item) for name, item in value.items())
-        elif isinstance(value, list):
-            stack.extend((f"{path}.{index}", item) for index, item in enumerate(value))
-    return None
 
 
 def _problem(error: ValidationError, remedies: Mapping[str, str]) -> Problem:

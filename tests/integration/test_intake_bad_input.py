@@ -19,9 +19,9 @@ from starlette.types import Message, Receive, Scope, Send
 from citybrain.intake.api import Intake
 from citybrain.intake.body import DISCARDED, Capped
 from citybrain.intake.filing import file
-from citybrain.intake.report import parse_json
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
+from citybrain.strict_json import parse_json
 
 EVENTS = "/api/v1/events"
 DOORS = (EVENTS, f"{EVENTS}/batch", "/api/v1/locate", "/api/v1/endpoints", "/api/v1/session", "/api/v1/cases/x/note")
