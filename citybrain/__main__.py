@@ -101,16 +101,26 @@ def demo() -> None:
     run(Config.load())
 
 
+_ROOT_FILE = "Roots of the ledger, exported earlier and kept elsewhere, to hold the store against."
+
+
 @main.command()
 @click.option("--city", type=click.Path(path_type=Path), help="City pack folder (CITYBRAIN_CITY).")
 @click.option("--store", is_flag=True, help="Check the store's invariants instead.")
-def check(city: Path | None, store: bool) -> None:
+@click.option("--root", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=_ROOT_FILE)
+def check(city: Path | None, store: bool, root: Path | None) -> None:
     """Validate the city pack and all domain packs, or the store; every mistake is listed."""
     from citybrain.commands import check as checks
+    from citybrain.store.roots import WrongRoots
 
+    if root and not store:
+        raise click.UsageError("--root goes with --store")
     config = Config.load(city=city.resolve() if city else None)
     config.make_data()
-    lines, good = checks.check_store(config) if store else checks.check_packs(config)
+    try:
+        lines, good = checks.check_store(config, root) if store else checks.check_packs(config)
+    except WrongRoots as error:
+        raise click.ClickException(f"{root}: {error}") from None
     for line in lines:
         click.echo(line)
     sys.exit(0 if good else 1)
@@ -191,6 +201,25 @@ def keys_revoke(name: str) -> None:
     from citybrain.commands import keys as key_commands
 
     _run(lambda here: key_commands.revoke(here, name))
+
+
+@main.group()
+def ledger() -> None:
+    """The record of every decision."""
+
+
+@ledger.group("root")
+def ledger_root() -> None:
+    """Roots over all chains of the ledger, to be kept where nobody of this installation can change them."""
+
+
+@ledger_root.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def root_export(file: Path) -> None:
+    """Write all roots to FILE, or add to it those that it does not have yet; covers everything until now."""
+    from citybrain.commands.rootfile import export
+
+    _told(lambda: click.echo(export(Config.load(), file)))
 
 
 @main.group()
@@ -291,12 +320,13 @@ def _told(do: Any) -> None:
     from citybrain.commands.supervisor import AlreadyRunning
     from citybrain.problem import Problem
     from citybrain.store.database import StoreUnavailable
+    from citybrain.store.roots import WrongRoots
 
     try:
         do()
     except Problem as problem:
         raise click.ClickException("; ".join([problem.detail, *(each.remedy for each in problem.errors)])) from None
-    except (Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, OSError) as error:
+    except (Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, WrongRoots, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
 
 Clock = Callable[[], int]
 
@@ -20,7 +19,7 @@ def to_datetime(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def rfc3339(ms: int | None, zone: ZoneInfo) -> str | None:
+def rfc3339(ms: int | None, zone: tzinfo) -> str | None:
     if ms is None:
         return None
     text = datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds" if ms % 1000 else "seconds")

@@ -62,6 +62,7 @@ class May(StrEnum):
     QUEUES = "read the queues"
     UNMASK = "see who reported"
     INDICATORS = "read the indicators"
+    AUDIT = "read the ledger's roots"
 
 
 _RIGHTS: dict[Role, frozenset[May]] = {
@@ -73,7 +74,7 @@ _RIGHTS: dict[Role, frozenset[May]] = {
     ),
     Role.SYSTEM: frozenset({May.READ_CASES, May.FEEDBACK}),
     Role.AUDITOR: frozenset(
-        {May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK, May.INDICATORS}
+        {May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK, May.INDICATORS, May.AUDIT}
     ),
     Role.ADMIN: frozenset(May) - {May.UNMASK},
 }

@@ -146,9 +146,9 @@ class Desk:
         with self.here.store.write() as tx:
             return create(tx, change, self.here.city, "liu", self.now)
 
-    def broken(self) -> list[str]:
-        """What `citybrain check --store` finds broken."""
-        lines, good = check_store(self.here.config)
+    def broken(self, root: Path | None = None) -> list[str]:
+        """What `citybrain check --store` finds broken, with a file of roots if one is given."""
+        lines, good = check_store(self.here.config, root)
         found = [line for line in lines if "BROKEN" in line]
         assert good == (not found)
         return found

@@ -23,6 +23,7 @@ from citybrain.store.claims import due
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.lease import Lease, LeasedStore, LeaseLost
 from citybrain.store.partitions import make_partitions
+from citybrain.store.roots import seal
 from citybrain.store.stream import forget_before, number_committed
 from citybrain.store.tables import events
 
@@ -62,6 +63,7 @@ def patrol(here: Installation, stop: Event) -> None:
 
 def sweep(here: Installation, acting: Store) -> None:
     """What need not be done every second."""
+    seal(acting, here.clock())  # before the stream, which says what has grown, is shortened
     with acting.write() as tx:
         forget_before(tx, here.clock() - STREAM_KEPT_MS)
         note_changes(tx, here)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import ENDED
+from citybrain.casework.imprint import imprint
 from citybrain.casework.message import compose
 from citybrain.city import City
 from citybrain.dispatch.outbox import Taker, post
@@ -46,7 +47,8 @@ def write(
         if case["status"] in ENDED:
             case["merge_key"] = None
         before = Head(case["entries"], case["head"]) if not amendment.is_new else Head()
-        continued, head = chain_entries(case["id"], before, amendment.entries, amendment.at)
+        state = imprint(case, amendment.orders.values())
+        continued, head = chain_entries(case["id"], before, amendment.entries, amendment.at, state)
         case["entries"], case["head"] = head.entries, head.hash
         rows += continued
     _write_cases(tx, amendments)

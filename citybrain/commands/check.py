@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, exists, fu
 from citybrain.casework.case import ACTIVE_ORDERS, Status
 from citybrain.city import City, check_city, check_ground
 from citybrain.clock import Clock, now_ms
+from citybrain.commands.ledgercheck import altered_cases, broken_chains, seen_by
 from citybrain.config import Config
 from citybrain.dispatch.address import AllowList
 from citybrain.domain import Domain, check_domains, find_folders
@@ -21,8 +22,7 @@ from citybrain.routing.proof import prove_examples
 from citybrain.routing.responsibility import Responsibility, unassigned
 from citybrain.store.coverage_tables import coverage_snapshots
 from citybrain.store.database import Store
-from citybrain.store.ledger import START, entry_hash
-from citybrain.store.tables import cases, chains, deliveries, endpoints, events, ledger, work_orders
+from citybrain.store.tables import cases, deliveries, endpoints, events, ledger, work_orders
 from geo.edition import Edition
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
@@ -97,15 +97,15 @@ def _unknown_domains(city: City, domains: Mapping[str, Domain]) -> list[str]:
     return [f"no such domain here: {code}, departments name it{did_you_mean(code, domains)}" for code in missing]
 
 
-def check_store(config: Config) -> tuple[list[str], bool]:
+def check_store(config: Config, root: Path | None = None) -> tuple[list[str], bool]:
+    """`root`: a file of exported roots of the ledger to hold the store against; raises WrongRoots for what is none."""
     store = Store(config.database_url, patient=True)
     good = True
     lines = []
     with store.read() as tx:
         counted = (events, cases, work_orders, deliveries, ledger)
         lines += [f"{each.name}: {tx.execute(select(func.count()).select_from(each)).scalar_one()}" for each in counted]
-        promises = [*_promises(tx), ("every chain of the ledger is whole", list(_broken_chains(tx)))]
-        for promise, broken in [*promises, *_recomputed(tx, config)]:
+        for promise, broken in [*_promises(tx), *_ledger(tx, root), *_recomputed(tx, config)]:
             good = good and not broken
             named = f": {', '.join(broken[:SHOWN])}" if broken else ""
             lines.append(f"{promise}: {'yes' if not broken else f'BROKEN {len(broken)} times'}{named}")
@@ -161,6 +161,15 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
     yield "every delivery has an endpoint or is held for one", ids(select(deliveries.c.id).where(nowhere))
 
 
+def _ledger(tx: Connection, root: Path | None) -> Iterator[tuple[str, list[str]]]:
+    seen = seen_by(tx, root)
+    whole, differing = broken_chains(tx, seen)
+    yield "every chain of the ledger is whole", whole
+    yield "every case is as its ledger left it", list(altered_cases(tx))
+    whose = f"of {root.name} saw" if root else "saw"
+    yield f"the ledger holds what its {seen.number} roots {whose}, and nothing older", differing
+
+
 @dataclass(frozen=True)
 class Packs:
     city: City
@@ -178,24 +187,3 @@ def _recomputed(tx: Connection, config: Config) -> Iterator[tuple[str, list[str]
         domains = {code: domain for code, domain in check_domains(pack=config.city)[0].items() if city.uses(code)}
         broken = differing(tx, Packs(city, domains, now_ms()), date.min, date.max)
         yield "every snapshot of coverage is what the record gives", broken
-
-
-def _broken_chains(tx: Connection) -> Iterator[str]:
-    """Chains with an entry that was changed, removed or added, whose head is not their last entry, or that nothing
-    has: removing the newest entries or a whole chain shows by its head alone."""
-    heads = {row.id: (row.entries, row.head) for row in tx.execute(select(cases.c.id, cases.c.entries, cases.c.head))}
-    heads |= {row.chain: (row.entries, row.head) for row in tx.execute(select(chains))}
-    chain, seq, digest = "", 0, START
-    broken: set[str] = set()
-    ends: dict[str, tuple[int, str]] = {}
-    for row in tx.execute(select(ledger).order_by(ledger.c.chain, ledger.c.seq).execution_options(yield_per=2_000)):
-        if row.chain != chain:
-            chain, seq, digest = row.chain, 0, START
-        seq += 1
-        expected = entry_hash(digest, row.chain, row.seq, row.at, row.actor, row.action, row.data)
-        if row.seq != seq or row.hash != expected:
-            broken.add(chain)
-        digest = row.hash
-        ends[chain] = (seq, digest)
-    broken |= {name for name in {*heads, *ends} if ends.get(name) != heads.get(name)}
-    yield from sorted(broken)

@@ -1,7 +1,7 @@
 """The ledger 台账: append-only, hash-chained per case, one chain more for decisions without a case."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,23 +31,32 @@ class Head:
     hash: str = START
 
 
-def chain_entries(chain: str, head: Head, entries: Iterable[Entry], at: int) -> tuple[list[dict[str, Any]], Head]:
-    """The rows that continue a chain, and its new head. The hash covers everything in the row and the hash before."""
-    rows, seq, digest = [], head.entries, head.hash
+def chain_entries(
+    chain: str, head: Head, entries: Sequence[Entry], at: int, state: str | None = None
+) -> tuple[list[dict[str, Any]], Head]:
+    """The rows that continue a chain, and its new head. The hash covers everything in the row and the hash before.
+    The last row holds `state`: the digest of what these decisions have led to."""
+    rows: list[dict[str, Any]] = []
+    seq, digest, last = head.entries, head.hash, head.entries + len(entries)
     for entry in entries:
         seq += 1
         data = orjson.dumps(entry.data, option=orjson.OPT_SORT_KEYS).decode()
-        digest = entry_hash(digest, chain, seq, at, entry.actor, entry.action, data)
+        left = state if seq == last else None
+        digest = entry_hash(digest, chain, seq, at, entry.actor, entry.action, data, left)
         rows.append(
             {"chain": chain, "seq": seq, "at": at, "actor": entry.actor, "action": entry.action, "data": data}
-            | {"hash": digest}
+            | {"state": left, "hash": digest}
         )
     return rows, Head(seq, digest)
 
 
-def entry_hash(before: str, chain: str, seq: int, at: int, actor: str, action: str, data: str) -> str:
-    """SHA-256 over the hash before and the row; the unit separator keeps neighbouring fields apart."""
-    text = "\x1f".join((before, chain, str(seq), str(at), actor, action, data))
+def entry_hash(
+    before: str, chain: str, seq: int, at: int, actor: str, action: str, data: str, state: str | None = None
+) -> str:
+    """SHA-256 over the hash before and the row; the unit separator keeps neighbouring fields apart. Entries from
+    before states were kept have none."""
+    fields = [before, chain, str(seq), str(at), actor, action, data]
+    text = "\x1f".join(fields if state is None else [*fields, state])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -16,6 +16,7 @@ class Lock(IntEnum):
     SEQUENCER = 441_400  # positions of the stream
     ENDPOINTS = 441_401  # which endpoints there are, enabled and deleted: shared while messages are addressed
     TABLES = 441_402  # migrations and partitions
+    ROOTS = 441_403  # of the ledger; nobody who decides waits for it
 
 
 def take(tx: Connection, lock: Lock, *, shared: bool = False) -> None:

@@ -304,6 +304,7 @@ ledger = Table(
     Column("action", Text, nullable=False),
     Column("data", Text, nullable=False),  # JSON as hashed
     Column("hash", Text, nullable=False),
+    Column("state", Text),  # digest of the case that a decision left behind, on its last entry
     PrimaryKeyConstraint("chain", "seq"),
     postgresql_partition_by="RANGE (chain)",  # a chain lies in the month in which its case was opened, whole
 )
@@ -322,6 +323,18 @@ chains = Table(
     Column("chain", Id, primary_key=True),
     Column("entries", Integer, nullable=False),
     Column("head", Text, nullable=False),
+)
+roots = Table(
+    "roots",  # of all chains, one after the other; each covers the one before
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),  # as hashed and exported
+    Column("hash", Text, nullable=False),
+    # Where the next one goes on: the stream's position, the city's entries, and, at the beginning, the last case.
+    Column("position", BigInteger, nullable=False),
+    Column("city", Integer, nullable=False),
+    Column("through", Id),
 )
 counters = Table(
     "counters",  # case numbers, a row a domain and day
