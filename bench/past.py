@@ -89,6 +89,8 @@ class Past:
                     self._write_slot(tx, slot)
         self.slots = slots.stop
         with self._store.write() as tx:
+            if tx.dialect.name == "postgresql":
+                tx.execute(text("SET LOCAL lock_timeout = 0"))  # it may be vacuumed at the moment
             tx.execute(text("ANALYZE"))
         return len(slots) * self.seeds
 

@@ -127,17 +127,22 @@ def check(city: Path | None, store: bool, root: Path | None) -> None:
 
 
 @main.command()
-@click.option("--to", required=True, metavar="URL", help="An empty database: postgresql://user:password@host/name")
-def copy(to: str) -> None:
-    """Move a stopped installation from SQLite to PostgreSQL, and compare every row of both."""
-    from citybrain.commands.copy import CopyRefused
+@click.option("--to", metavar="URL", help="An empty database: postgresql://user:password@host/name")
+@click.option("--give-up", "gives_up", is_flag=True, help="Forget a copy that was interrupted.")
+def copy(to: str | None, gives_up: bool) -> None:
+    """Move an installation, also a running one, from SQLite to PostgreSQL, and compare every row of both."""
+    from citybrain.commands.copy import CopyDiffers, CopyRefused, give_up
     from citybrain.commands.copy import copy as move
-    from citybrain.commands.supervisor import AlreadyRunning
     from citybrain.store.database import StoreUnavailable
 
+    if gives_up == bool(to):
+        raise click.UsageError("name the new database with --to URL, or --give-up")
     try:
-        sys.exit(0 if move(Config.load(), to, click.echo) else 1)
-    except (AlreadyRunning, CopyRefused, StoreUnavailable) as error:
+        if to:
+            move(Config.load(), to, click.echo)
+        else:
+            give_up(Config.load())
+    except (CopyDiffers, CopyRefused, StoreUnavailable) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -15,7 +15,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 Word = Annotated[str | None, Query(max_length=100)]
 SortKey = tuple[ColumnElement[Any], bool]  # column, descending
-LOOKED = 100_000  # rows that one page of what may be rare looks at
+LOOKED = 50_000  # rows that one page of what may be rare looks at
 
 
 def page(
@@ -56,12 +56,14 @@ def _after(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool
         same = [keys[earlier][0] == values[earlier] for earlier in range(index)]
         options.append(and_(*same, column < values[index] if down else column > values[index]))
     column, down = keys[0]
-    return and_(column <= values[0] if down else column >= values[0], or_(*options))  # the first for the index
+    bound = column <= values[0] if down else column >= values[0]  # for the index
+    return options[0] if len(keys) == 1 else and_(bound, or_(*options))
 
 
 def _until(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
     column, down = keys[0]
-    return and_(column >= values[0] if down else column <= values[0], not_(_after(keys, values)))
+    bound = column >= values[0] if down else column <= values[0]
+    return bound if len(keys) == 1 else and_(bound, not_(_after(keys, values)))
 
 
 def _encode(values: list[Any]) -> str:

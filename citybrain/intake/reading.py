@@ -55,7 +55,7 @@ def list_events(
         query = query.where(contains(q, events.c.title, events.c.description, events.c.source_event_id))
     with here.store.read() as tx:
         own = key.role in (Role.SOURCE, Role.WORKER)  # they have an index
-        rare = not own and not unsettled and (narrowed(key) or any((state, domain, division, q)))
+        rare = not own and not unsettled and (narrowed(key) or any((domain, division, q)))
         return page(tx, query, [(events.c.id, True)], cursor, limit, lambda row: _short(row, here.city), rare=rare)
 
 

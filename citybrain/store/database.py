@@ -16,6 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from citybrain.store.engine import engines
 
 T = TypeVar("T")
+MOVED = "this installation has moved"  # as the record says itself, to whoever writes after `citybrain copy`
 TRIES = 5  # of a transaction that others stood in the way of
 IN_THE_WAY = ("40001", "40P01")  # serialization failure, deadlock
 
@@ -91,6 +92,7 @@ def _unavailable_as_such() -> Iterator[None]:
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""
         # Locked, disk full, I/O error, connection gone, the server has become a standby.
-        if not (isinstance(error, OperationalError) or error.connection_invalidated or state.startswith("25")):
+        moved = MOVED in str(error.orig)
+        if not (isinstance(error, OperationalError) or moved or error.connection_invalidated or state[:2] == "25"):
             raise
         raise (Conflict if state in IN_THE_WAY else StoreUnavailable)(str(error.orig)) from error

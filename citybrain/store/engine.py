@@ -19,8 +19,11 @@ _LOST = {  # a server that is gone is noticed within half a minute, and a black 
 _SESSION = {
     "synchronous_commit": "on",  # whatever the server's default: a commit is on disk, or it is none
     "lock_timeout": f"{BUSY_MS}ms",
-    "idle_in_transaction_session_timeout": "30s",  # what a frozen process has locked is freed
     "timezone": "UTC",
+}
+_LIMITS = {
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "idle_in_transaction_session_timeout": "30s",  # what a frozen process has locked is freed
 }
 
 
@@ -37,7 +40,7 @@ def engines(url: str, *, patient: bool = False) -> tuple[Engine, Engine, Engine]
 
 
 def _postgresql(url: URL, patient: bool) -> Engine:
-    limits = {"statement_timeout": "0" if patient else f"{STATEMENT_SECONDS}s"}
+    limits = dict.fromkeys(_LIMITS, "0") if patient else _LIMITS
     options = " ".join(f"-c {name}={value}" for name, value in (_SESSION | limits).items())
     given = url.query.get("options", "")
     arguments = {**_LOST, "application_name": "citybrain", "options": f"{options} {given}".strip()}

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, event, inspect, text
 
 from citybrain.clock import now_ms
-from citybrain.store.database import Store, StoreUnavailable
+from citybrain.store.database import MOVED, Store, StoreUnavailable
 from citybrain.store.locks import Lock, take
 from citybrain.store.partitions import make_partitions
 
@@ -20,14 +20,17 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "migrations"
 TABLE = "alembic_version"
+MOVED_TO = "moved_to"  # in an SQLite file whose record `citybrain copy` has moved: where to
 
 
 def migrate(url: str) -> None:
-    """Forward only, in one transaction. Does nothing when the tables are up to date; makes months ahead in any case."""
+    """Forward only, in one transaction. Does nothing when the tables are up to date; makes months ahead in any case.
+    Raises StoreUnavailable for a store that was moved elsewhere."""
     store = Store(url, patient=True)
     if store.engine.dialect.name == "sqlite":
         event.listen(store.engine, "connect", _let_tables_be_rebuilt)
     try:
+        _refuse_moved(store)
         if is_behind(store):
             with store.write() as tx:
                 _upgrade(tx)
@@ -36,6 +39,13 @@ def migrate(url: str) -> None:
                 make_partitions(tx, now_ms(), now_ms())
     finally:
         store.close()
+
+
+def _refuse_moved(store: Store) -> None:
+    with store.read() as tx:
+        if inspect(tx).has_table(MOVED_TO):
+            url = tx.execute(text(f"SELECT url FROM {MOVED_TO}")).scalar()  # noqa: S608
+            raise StoreUnavailable(f"{MOVED} to {url}: start with that CITYBRAIN_DATABASE_URL")
 
 
 def is_behind(store: Store) -> bool:
