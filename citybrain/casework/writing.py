@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, update
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import ENDED
 from citybrain.casework.message import compose
+from citybrain.casework.supervision import schedule
 from citybrain.city import City
 from citybrain.dispatch.outbox import post
 from citybrain.store.bulk import insert_rows, update_rows
@@ -34,11 +35,16 @@ def write(
     if not amendments:
         return 0
     at = amendments[0].at
+    leaving = [amendment.case["id"] for amendment in amendments if amendment.leaves_triage]
+    if leaving:
+        waiting = events.c.case_id.in_(leaving) & (events.c.state == "triage")
+        tx.execute(update(events).where(waiting).values(state="cased"))
     rows: list[dict[str, Any]] = []
     for amendment in amendments:
         case = amendment.case
         if case["status"] in ENDED:
             case["merge_key"] = None
+        schedule(amendment, city)
         before = Head(case["entries"], case["head"]) if not amendment.is_new else Head()
         continued, head = chain_entries(case["id"], before, amendment.entries, amendment.at)
         case["entries"], case["head"] = head.entries, head.hash

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Column, Connection, MetaData, Table, Text, func, select, text
 from sqlalchemy.engine import make_url
 
+import citybrain.store.appeal_tables
 import citybrain.store.coverage_tables  # noqa: F401 - its tables too
 from citybrain.clock import now_ms
 from citybrain.commands.check import check_store

@@ -137,8 +137,16 @@ cases = Table(
     Column("left_seconds", BigInteger),
     Column("suspended_from", Text),  # the status to come back to
     Column("suspended_until", BigInteger),
-    Column("overdue_supervised", Boolean, nullable=False, server_default=text("false")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
+    Column("returns", Integer, nullable=False, server_default=text("0")),
+    Column("reworks", Integer, nullable=False, server_default=text("0")),
+    Column("appointed", Boolean, nullable=False, server_default=text("false")),  # 指定主办: the lead may not return it
+    Column("appeals_open", Integer, nullable=False, server_default=text("0")),
+    # The centre's own clock, acceptance or dispatch by the status; and what time has brought about already.
+    Column("stage_due_at", BigInteger),
+    Column("stage_supervised", Boolean, nullable=False, server_default=text("false")),
+    Column("supervision", Integer, nullable=False, server_default=text("0")),  # thresholds passed
+    Column("look_at", BigInteger),  # when patrol looks at it next
     # The head of the case's ledger chain: the next entry needs no read of the ledger.
     Column("entries", Integer, nullable=False),
     Column("head", Text, nullable=False),
@@ -154,6 +162,8 @@ Index(
 )
 Index("cases_queue", cases.c.domain, cases.c.county, cases.c.status)
 Index("cases_by_status", cases.c.status, cases.c.id)
+_LOOKED_AT = text("look_at IS NOT NULL")
+Index("cases_to_look_at", cases.c.look_at, sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT)
 Index("cases_due", cases.c.due_at, sqlite_where=cases.c.due_at.isnot(None), postgresql_where=cases.c.due_at.isnot(None))
 
 work_orders = Table(
@@ -188,6 +198,7 @@ feedbacks = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
     Column("effect", Boolean, nullable=False),  # false: recorded, but too late to move anything
+    Column("attachments", Json),  # ids of photos
     PrimaryKeyConstraint("work_order_id", "feedback_id"),
 )
 _COMPLETED = text("status = 'completed'")
@@ -339,6 +350,7 @@ keys = Table(
     Column("domains", Json, nullable=False),
     Column("divisions", Json, nullable=False),
     Column("departments", Json, nullable=False),
+    Column("duties", Json, nullable=False, server_default=text("'[]'")),  # empty: all that the role may
     Column("datum", Text),
     Column("demo", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
