@@ -182,6 +182,7 @@ def keys() -> None:
 @click.option("--domains", default="", help="Comma-separated; empty: all.")
 @click.option("--divisions", default="", help="Comma-separated division codes.")
 @click.option("--departments", default="", help="Comma-separated department codes.")
+@click.option("--duties", default="", help="Of an operator, comma-separated: clerk, dispatcher … ([casework.duties]).")
 @click.option("--datum", help="The datum this source's coordinates are in unless it says otherwise.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Valid for so many days; default: until revoked.")
 def keys_create(role: str, name: str, days: int | None, **scope: Any) -> None:

@@ -13,6 +13,7 @@ from citybrain.cityfile import LEVELS, WEEKDAYS, CityFile, LevelTable, check_fil
 from citybrain.deadline import Calendar
 from citybrain.identity import identity
 from citybrain.industries import COVERED_LEVELS, FILE, Registry, check_registry
+from citybrain.practice import Practice
 from citybrain.routing.departments import Department, Departments, check_departments
 from geo.divisions import Divisions, check_divisions
 from geo.edition import Edition, check_boundaries, check_crs, load_edition, stored_edition
@@ -40,6 +41,10 @@ class City:
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.file.city.timezone)
+
+    @property
+    def practice(self) -> Practice:
+        return self.file.casework
 
     @property
     def default_datum(self) -> str:
@@ -95,6 +100,18 @@ class City:
         if not self._below:
             self._below.update(_below(self.departments))
         return self._below.get(code, frozenset({code}))
+
+    def department_named(self, text: str | None) -> str | None:
+        """The code of the department that people mean by its code or name; None where several bear the name."""
+        return self._named.get((text or "").strip())
+
+    @cached_property
+    def _named(self) -> dict[str, str | None]:
+        known: dict[str, str | None] = {}
+        for code, department in self.departments.items():
+            for name in {department.name, department.name_en}:
+                known[name] = None if name in known else code
+        return known | {code: code for code in self.departments}
 
     def edition(self, cache: Path, progress: Any = None) -> Edition:
         """Reads the ground from the cache, or makes it first."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from citybrain.keys import UNLOCATED, WITHOUT
 from citybrain.mistakes import from_validation
+from citybrain.practice import Practice
 from geo.datum import check_datum
 from geo.divisions import Divisions
 from geo.mistake import Mistake, did_you_mean
@@ -129,6 +130,7 @@ class CityFile(_Table):
     webhooks: WebhooksTable = WebhooksTable()
     coverage: CoverageTable = CoverageTable()
     domains: DomainsTable = DomainsTable()
+    casework: Practice = Practice()
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], list[Mistake]]:

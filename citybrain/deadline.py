@@ -126,6 +126,21 @@ class Calendar:
         scale = _SECOND // ticks
         return self._due(start.astype(np.int64) * scale, limits) // scale
 
+    def moved(self, moments: Moments, seconds: NDArray[np.float64], clock: Clock, ticks: int = 1000) -> Moments:
+        """Each moment moved by so many seconds of one clock, forward or back. `ticks` as in `due`; raises ValueError
+        where the years end."""
+        if not moments.size:
+            return moments.copy()
+        scale = _SECOND // ticks
+        start, by = moments.astype(np.int64) * scale, np.rint(seconds * _SECOND).astype(np.int64)
+        if clock == "working":
+            return self._advance(start, by) // scale
+        _years(start + by)
+        return (start + by) // scale
+
+    def seconds_of(self, limit: Limit) -> float:
+        return limit.amount * self._seconds(limit.unit)
+
     def remaining(self, due: datetime, now: datetime, clock: Clock) -> float:
         """Seconds of `clock` from `now` until `due`; negative when it is past."""
         until, since = _micros(due), _micros(now)

@@ -96,6 +96,7 @@ class Key:
     departments: frozenset[str]
     datum: str | None = None
     demo: bool = False
+    duties: frozenset[str] = frozenset()  # of an operator; empty: all that the role may
     csrf: str | None = None  # set when the key came by a session cookie
 
     def may(self, right: May) -> bool:
@@ -104,6 +105,10 @@ class Key:
     def require(self, right: May) -> None:
         if not self.may(right):
             raise Problem(403, f"the role {self.role} may not {right}")
+
+    def require_any(self, *rights: May) -> None:
+        if not any(map(self.may, rights)):
+            raise Problem(403, f"the role {self.role} may not {rights[0]}")
 
 
 def within(key: Key, city: Divided, table: Table) -> ColumnElement[bool]:
@@ -185,6 +190,7 @@ def create_key(
             domains=sorted(scope.get("domains", ())),
             divisions=sorted(scope.get("divisions", ())),
             departments=sorted(scope.get("departments", ())),
+            duties=sorted(scope.get("duties", ())),
             datum=scope.get("datum"),
             demo=scope.get("demo", False),
             created_at=now,
@@ -194,7 +200,8 @@ def create_key(
     )  # fmt: skip
     if made.first() is None:
         raise Problem(409, f"a key named {name!r} exists or existed; names are not used twice: the ledger names them")
-    append_to_city(tx, Entry("key.created", actor, {"name": name, "role": role}), now)
+    duties = {"duties": sorted(scope["duties"])} if scope.get("duties") else {}
+    append_to_city(tx, Entry("key.created", actor, {"name": name, "role": role, **duties}), now)
     return plain
 
 
@@ -309,6 +316,7 @@ def _key(row: Row[Any]) -> Key:
         frozenset(row.departments),
         row.datum,
         row.demo,
+        frozenset(row.duties),
     )
 
 

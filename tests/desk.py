@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Row, Table, event, select, update
 
 from citybrain.casework.api import do_action, give_feedback
+from citybrain.casework.bulk import act_on_many
 from citybrain.city import City, load_city
 from citybrain.commands.check import check_store
 from citybrain.config import BUILTIN_CITY, Config
@@ -118,6 +119,10 @@ class Desk:
         """Actor and action of every entry in a case's ledger."""
         return [(row.actor, row.action) for row in self.rows(ledger, ledger.c.chain == case_id)]
 
+    def entries(self, case_id: str, action: str) -> list[dict[str, Any]]:
+        """What a case's ledger has of one kind of entry."""
+        return [json.loads(row.data) for row in self.rows(ledger, ledger.c.chain == case_id, ledger.c.action == action)]
+
     def last_entry(self, case_id: str) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(self.rows(ledger, ledger.c.chain == case_id)[-1].data)
         return data
@@ -126,6 +131,10 @@ class Desk:
         """As `POST /cases/{id}/{action}` does it, on the present version unless another is given."""
         body = {"version": self.case(case_id).version} | body
         return do_action(self.here, self.key, case_id, action, json.loads(json.dumps(body, default=str)))
+
+    def act_on_many(self, *items: dict[str, Any]) -> dict[str, Any]:
+        """As `POST /cases/actions` does it."""
+        return act_on_many(self.here, self.key, json.loads(json.dumps({"items": items})))
 
     def answer(self, order_id: str, status: str, feedback_id: str | None = None, **more: Any) -> None:
         """As `POST /work-orders/{id}/feedback` does it."""

@@ -56,7 +56,7 @@ class Proven:
         self.add(
             cases, id=id_, number=f"N{self.made}", status="verified", version=1, domain=domain, type=None, grade=4,
             title="t", demo=demo, lead=None, place={}, event_count=1, opened_at=at, updated_at=at, entries=1,
-            head="", overdue_supervised=False, extensions=0, **where,
+            head="", extensions=0, **where,
         )  # fmt: skip
         self.add(
             work_orders, id=f"order-{id_}", case_id=id_, role="lead", department="d", status="completed",

@@ -5,15 +5,16 @@ from typing import Any
 from desk import Desk
 from sqlalchemy import Row
 
-from citybrain.store.tables import cases, events
+from citybrain.store.tables import cases, events, work_orders
 
 FIRE = {"domain": "fire", "type": "fire.building_fire"}  # leads: fire brigade; assist: police, health, power
 BODIES: dict[str, dict[str, Any]] = {
+    "file": {"type": "c01039"},
     "dispatch": {"department": "441402-cg", "type": "c01039"},
     "relocate": {"location": {"division_code": "441403"}, "reason": "位置有误"},
     "reassign": {"department": "441402-zj", "reason": "指定主办"},
     "return": {"reason": "不属于我单位职责"},
-    "extend": {"until": "2025-03-20T12:00:00+08:00", "reason": "等待配件"},
+    "extend": {"until": "2025-03-06T12:00:00+08:00", "reason": "等待配件"},
     "suspend": {"until": "2025-03-20T12:00:00+08:00", "reason": "等待拆迁"},
     "resume": {},
     "supervise": {"reason": "群众催办"},
@@ -22,6 +23,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "rework": {"reason": "没有修好"},
     "close": {},
     "reopen": {"reason": "又坏了"},
+    "appeal": {"work_order": "one", "against": "overdue", "reason": "等待产权单位配合"},
+    "judge": {"appeal": "one", "upheld": True, "reason": "情况属实"},
     "merge": {"into": "another"},
     "split": {"events": ["one"]},
     "void": {"reason": "重复上报"},
@@ -57,6 +60,19 @@ def case_in(desk: Desk, status: str) -> Row[Any]:
     case = desk.case(case.id)
     assert case.status == status
     return case
+
+
+def with_a_fact_to_contest(desk: Desk, case: Row[Any]) -> dict[str, str]:
+    """The body of an appeal: the lead was late, if it has not returned the case."""
+    order = desk.lead(case.id)
+    desk.set(work_orders, work_orders.c.id == order.id, due_at=1)
+    return {"work_order": order.id, "against": "returned" if order.status == "returned" else "overdue"}
+
+
+def with_an_appeal(desk: Desk, case: Row[Any]) -> str:
+    body = BODIES["appeal"] | with_a_fact_to_contest(desk, case)
+    shown: str = desk.act(case.id, "appeal", **body)["appeals"][0]["id"]
+    return shown
 
 
 def with_another_event(desk: Desk, case: Row[Any]) -> None:

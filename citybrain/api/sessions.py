@@ -45,5 +45,5 @@ def begin(response: Response, key: Key, here: Here, *, secure: bool) -> str:
 
 
 def who(key: Key) -> dict[str, Any]:
-    scope = {"domains": key.domains, "divisions": key.divisions, "departments": key.departments}
+    scope = {"domains": key.domains, "divisions": key.divisions, "departments": key.departments, "duties": key.duties}
     return {"name": key.name, "role": key.role, **{name: sorted(codes) for name, codes in scope.items()}}

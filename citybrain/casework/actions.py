@@ -1,15 +1,19 @@
 """Does an action: checks the step against the table and the version that was seen, then has it carried out."""
 
 from collections.abc import Callable
+from typing import cast
 
-from citybrain.casework import effects, grouping
+from citybrain.casework import appealing, effects, grouping
 from citybrain.casework.amendment import Amendment, load
-from citybrain.casework.case import Status, legal_step
+from citybrain.casework.case import Status, step_of
+from citybrain.casework.hindrance import check_possible
 from citybrain.casework.turn import Turn
 from citybrain.casework.writing import StaleVersion, write
+from citybrain.practice import Action
 from citybrain.problem import invalid
 
-_EFFECTS: dict[str, Callable[[Amendment, Turn], list[Amendment] | None]] = {
+_EFFECTS: dict[Action, Callable[[Amendment, Turn], list[Amendment] | None]] = {
+    "file": effects.file,
     "dispatch": effects.dispatch,
     "relocate": effects.relocate,
     "reassign": effects.reassign,
@@ -23,6 +27,8 @@ _EFFECTS: dict[str, Callable[[Amendment, Turn], list[Amendment] | None]] = {
     "rework": effects.rework,
     "close": effects.close,
     "reopen": effects.reopen,
+    "appeal": appealing.appeal,
+    "judge": appealing.judge,
     "merge": grouping.merge,
     "split": grouping.split,
     "void": effects.void,
@@ -33,20 +39,30 @@ def act(turn: Turn, case_id: str, action: str, at: int) -> int:
     """Does the action, in the caller's transaction; returns how many deliveries are due. Problems: 404 unknown
     action, 409 wrong step or old version, 422 missing requirement."""
     amendment = load(turn.tx, case_id, turn.actor, at)
+    return write(turn.tx, decide(turn, amendment, action), turn.city)
+
+
+def decide(turn: Turn, amendment: Amendment, action: str) -> list[Amendment]:
+    """What the action changes, this case first. Where it raises, nothing was written and the amendment is spoilt."""
+    case, at = amendment.case, amendment.at
     if turn.request.version != amendment.version:
-        raise StaleVersion(case_id)  # first: who acted on what has changed is told so, whatever is legal now
-    status = amendment.case["status"]
-    step = legal_step(action, status)
-    for name in step.requires:
-        if getattr(turn.request, name) in (None, []):
-            raise invalid(name, f"{action} requires it", "add it to the body")
+        raise StaleVersion(case["id"])  # first: who acted on what has changed is told so, whatever is legal now
+    check_possible(action, case, at, turn.city.practice)
+    _check_complete(turn, action)
     if action == "verify" and turn.request.passed is False:
-        action, step = "rework", legal_step("rework", status)
+        action = "rework"
         if not turn.request.reason:
             raise invalid("reason", "a failed verification requires it", "say what is still wrong")
-    also = _EFFECTS[action](amendment, turn) or []
-    if step.target is not None:
-        amendment.case["status"] = step.target
-    if amendment.case["status"] == Status.CLOSED:
-        amendment.case["closed_at"] = at
-    return write(turn.tx, [amendment, *also], turn.city)
+    also = _EFFECTS[cast(Action, action)](amendment, turn) or []
+    if target := step_of(action).target:
+        case["status"] = target
+    if case["status"] == Status.CLOSED:
+        case["closed_at"] = case["closed_at"] or at
+    return [amendment, *also]
+
+
+def _check_complete(turn: Turn, action: str) -> None:
+    needs = step_of(action).requires + (("attachments",) if action in turn.city.practice.photos else ())
+    for name in needs:
+        if getattr(turn.request, name) in (None, []):
+            raise invalid(name, f"{action} requires it", "add it to the body")

@@ -14,6 +14,11 @@ from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry
 from citybrain.store.tables import cases, work_orders
 
+# What a new case begins with, beside its columns that are empty.
+NOTHING_YET = dict.fromkeys(("extensions", "returns", "reworks", "appeals_open", "supervision"), 0) | dict.fromkeys(
+    ("appointed", "stage_supervised"), False
+)
+
 
 @dataclass
 class Amendment:
@@ -28,8 +33,13 @@ class Amendment:
     changed_orders: set[str] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
     messages: list[tuple[str, str | None]] = field(default_factory=list)
+    leaves_triage: bool = False  # its events wait for nobody any more
+    status_before: str | None = None
+    due_before: int | None = None
 
     def __post_init__(self) -> None:
+        if not self.is_new:
+            self.status_before, self.due_before = self.case["status"], self.case["due_at"]
         self.case["version"] = self.version + 1
         self.case["updated_at"] = self.at
 

@@ -6,13 +6,15 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from citybrain.access import Asker, Here, JsonBody
-from citybrain.casework import reading
+from citybrain.casework import appealing, reading, verifying
 from citybrain.casework.actions import act
+from citybrain.casework.bulk import act_on_many
 from citybrain.casework.feedback import parse_feedback, take
+from citybrain.casework.hindrance import require_right
 from citybrain.casework.turn import Turn, parse_request
 from citybrain.casework.writing import StaleVersion
 from citybrain.installation import Installation
-from citybrain.keys import Key, May, cases_visible
+from citybrain.keys import Key, May
 from citybrain.listing import Cursor, Limit, Word
 from citybrain.problem import Problem
 from citybrain.queue import DISPATCH
@@ -55,6 +57,54 @@ def show_case(case_id: str, key: Asker, here: Here) -> dict[str, Any]:
         return reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
 
 
+@routes.get("/cases/{case_id}/timeline")
+def case_timeline(case_id: str, key: Asker, here: Here, cursor: Cursor = None, limit: Limit = 50) -> dict[str, Any]:
+    """All of it, the newest first; the case itself carries its newest 200 entries."""
+    key.require(May.READ_CASES)
+    with here.store.read() as tx:
+        return reading.timeline(tx, reading.visible_case(tx, case_id, key, here.city), here.city, cursor, limit)
+
+
+@routes.post("/cases/actions")
+def act_on_cases(key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
+    """Up to 200 actions, each on a case of its own: a result for each, in order. What is refused changes nothing and
+    stops nothing else."""
+    key.require_any(May.ACT, May.VERIFY, May.FEEDBACK)
+    return act_on_many(here, key, body)
+
+
+@routes.get("/verifications")
+def list_verifications(
+    key: Asker,
+    here: Here,
+    division: Word = None,
+    domain: Word = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """What waits to be verified 核查 on the spot in the key's divisions, the longest waiting first, with what the
+    departments reported."""
+    key.require_any(May.VERIFY, May.READ_DISPATCH)
+    asked = {"division": division, "domain": domain, "cursor": cursor, "limit": limit}
+    with here.store.read() as tx:
+        return verifying.waiting(tx, key, here, asked)
+
+
+@routes.get("/appeals")
+def list_appeals(
+    key: Asker,
+    here: Here,
+    outcome: Annotated[str | None, Query(pattern="^(open|upheld|rejected)$")] = None,
+    department: Word = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """Appeals 申诉, the newest first; `outcome` is `open` until a supervisor has judged."""
+    key.require_any(May.FEEDBACK, May.READ_DISPATCH)
+    with here.store.read() as tx:
+        return appealing.list_appeals(tx, key, here, outcome, department, cursor, limit)
+
+
 @routes.post("/cases/{case_id}/{action}")
 def act_on_case(case_id: str, action: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """The case after the action. 409 names the legal actions, or carries the case that somebody changed first."""
@@ -62,21 +112,19 @@ def act_on_case(case_id: str, action: str, key: Asker, here: Here, body: JsonBod
 
 
 def do_action(here: Installation, key: Key, case_id: str, action: str, body: Any) -> dict[str, Any]:
-    key.require(May.VERIFY if action == "verify" else May.ACT)
+    require_right(key, action, here.city.practice)
     request = parse_request(action, body)
 
     def do(tx: Connection) -> tuple[str, int]:
         found = reading.visible_case(tx, case_id, key, here.city).id
-        turn = Turn(tx, request, key.name, here, cases_visible(key, here.city))
-        return found, act(turn, found, action, here.clock())
+        return found, act(Turn.of(tx, request, key, here), found, action, here.clock())
 
     try:
         row_id, due = here.store.transact(do)
     except StaleVersion:
         with here.store.read() as tx:
             present = reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
-        last = present["timeline"][-1]
-        detail = f"{last['actor']} acted first ({last['action']}, {last['at']}); this is version {present['version']}"
+        detail = reading.acted_first(present["timeline"][-1], present["version"])
         raise Problem(409, detail, case=present, legal=present["actions"]) from None
     if due:
         here.ringer.ring(DISPATCH)

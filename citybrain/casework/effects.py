@@ -2,28 +2,34 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, update
-
 from citybrain.casework import handling_clock
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import OrderStatus, Status
 from citybrain.casework.opening import LEVELS, dispatch_to
+from citybrain.casework.supervision import urge
 from citybrain.casework.turn import Turn
-from citybrain.clock import to_ms
+from citybrain.city import City
+from citybrain.clock import rfc3339, to_ms
 from citybrain.deadline import YEARS
 from citybrain.intake.placing import place_of
+from citybrain.practice import DAY_MS
 from citybrain.problem import invalid
-from citybrain.store.tables import events
+from citybrain.routing.catalogue import EventType
 
 BEYOND = to_ms(datetime(YEARS.stop - 1, 1, 1, tzinfo=UTC))
 
 
-def dispatch(amendment: Amendment, turn: Turn) -> None:
-    case, request = amendment.case, turn.request
-    _department(request.department, "department", turn)
-    for code in request.assist:
-        _department(code, "assist", turn)
-    type_ = request.type or case["type"]
+def file(amendment: Amendment, turn: Turn) -> None:
+    """立案 by the acceptance clerk: what it is, has been decided; whose it is, the dispatcher decides."""
+    _typed(amendment, turn)
+    amendment.case["triage_reason"] = None
+    amendment.leaves_triage = True
+    amendment.note("filed", text=turn.request.text, type=amendment.case["type"], grade=amendment.case["grade"])
+
+
+def _typed(amendment: Amendment, turn: Turn) -> EventType:
+    case = amendment.case
+    type_ = turn.request.type or case["type"]
     if type_ is None:
         raise invalid("type", "the case has none yet", "name a type of its domain, see GET /api/v1/types")
     kind = turn.installation.type_of(case["domain"], type_)
@@ -32,18 +38,25 @@ def dispatch(amendment: Amendment, turn: Turn) -> None:
     if case["type"] != type_:
         case["type"], case["grade"] = type_, min(case["grade"], kind.row.grade)
         amendment.note("typed", type=type_, grade=case["grade"])
+    return kind
+
+
+def dispatch(amendment: Amendment, turn: Turn) -> None:
+    case, request = amendment.case, turn.request
+    _department(request.department, "department", turn)
+    for code in request.assist:
+        _department(code, "assist", turn)
+    kind = _typed(amendment, turn)
     for order in amendment.active():
         amendment.cancel(order)
     if case["started_at"] is None:
         handling_clock.start_clock(amendment, kind.limit.amount, kind.limit.unit, turn.city)
     case["triage_reason"] = None
+    if case["returns"] >= turn.city.practice.returns:
+        case["appointed"] = True
+        amendment.note("appointed", department=request.department)
     dispatch_to(amendment, request.department or "", request.assist)
-    _leave_triage(turn.tx, case["id"])
-
-
-def _leave_triage(tx: Connection, case_id: str) -> None:
-    mine = (events.c.case_id == case_id) & (events.c.state == "triage")
-    tx.execute(update(events).where(mine).values(state="cased"))
+    amendment.leaves_triage = True
 
 
 def relocate(amendment: Amendment, turn: Turn) -> None:
@@ -88,17 +101,32 @@ def return_(amendment: Amendment, turn: Turn) -> None:
             )
             amendment.tell("work_order.updated", order["id"])
     amendment.note("returned", reason=request.reason, responsible=request.responsible)
+    bounced(amendment, turn.city)
+
+
+def bounced(amendment: Amendment, city: City) -> None:
+    """Returned once more: when it is often enough, it is supervised, and whoever leads next is appointed."""
+    amendment.case["returns"] += 1
+    if amendment.case["returns"] == city.practice.returns:
+        amendment.note("supervised", reason="returned_twice", returns=amendment.case["returns"])
 
 
 def extend(amendment: Amendment, turn: Turn) -> None:
-    until, due_at = _later(turn, amendment.at), amendment.case["due_at"]
-    if due_at is not None and until <= due_at:
+    until, limits = _later(turn, amendment.at), turn.city.practice.extension.limits
+    if until <= amendment.case["due_at"]:
         raise invalid("until", "it is not later than the present deadline", "name a later time")
+    latest = handling_clock.latest_extension(amendment, limits, turn.city)
+    if until > latest:
+        remedy = f"until {rfc3339(latest, turn.city.zone)} at the latest"
+        raise invalid("until", f"an extension adds at most {limits:g} of the original limit", remedy)
     handling_clock.extend(amendment, until, turn.request.reason or "")
 
 
 def suspend(amendment: Amendment, turn: Turn) -> None:
-    handling_clock.suspend(amendment, _later(turn, amendment.at), turn.request.reason or "", turn.city)
+    until, days = _later(turn, amendment.at), turn.city.practice.suspension_days
+    if until > amendment.at + days * DAY_MS:
+        raise invalid("until", f"a case is suspended for {days} days at most", "name an earlier time")
+    handling_clock.suspend(amendment, until, turn.request.reason or "", turn.city)
 
 
 def resume(amendment: Amendment, turn: Turn) -> None:
@@ -109,25 +137,19 @@ def supervise(amendment: Amendment, turn: Turn) -> None:
     urge(amendment, turn.request.reason or "")
 
 
-def urge(amendment: Amendment, reason: str) -> None:
-    """督办: whoever has it in hand is told to hurry. Also called when a deadline has passed."""
-    for order in amendment.active():
-        amendment.tell("work_order.supervised", order["id"])
-    amendment.note("supervised", reason=reason)
-
-
 def note(amendment: Amendment, turn: Turn) -> None:
     amendment.note("noted", text=turn.request.text)
 
 
 def verify(amendment: Amendment, turn: Turn) -> None:
-    amendment.note("verified", passed=True, text=turn.request.text)
+    amendment.note("verified", passed=True, text=turn.request.text, **_evidence(turn))
 
 
 def rework(amendment: Amendment, turn: Turn) -> None:
     """返工: the same departments once more, with the whole limit again; what they did before stays on record."""
+    amendment.case["reworks"] += 1
     _again_to_all(amendment, turn)
-    amendment.note("reworked", reason=turn.request.reason, due_at=amendment.case["due_at"])
+    amendment.note("reworked", reason=turn.request.reason, due_at=amendment.case["due_at"], **_evidence(turn))
 
 
 def reopen(amendment: Amendment, turn: Turn) -> None:
@@ -152,14 +174,18 @@ def close(amendment: Amendment, turn: Turn) -> None:
     told = {o["department"]: o for o in amendment.orders.values() if o["status"] == OrderStatus.COMPLETED}
     for order in told.values():
         amendment.tell("case.closed", order["id"])
-    amendment.note("closed", text=turn.request.text)
+    amendment.note("closed", text=turn.request.text, **_evidence(turn))
 
 
 def void(amendment: Amendment, turn: Turn) -> None:
     for order in amendment.active():
         amendment.cancel(order)
-    _leave_triage(turn.tx, amendment.case["id"])
+    amendment.leaves_triage = True
     amendment.note("voided", reason=turn.request.reason)
+
+
+def _evidence(turn: Turn) -> dict[str, list[str]]:
+    return {"attachments": turn.request.attachments} if turn.request.attachments else {}
 
 
 def _department(code: str | None, field: str, turn: Turn) -> None:

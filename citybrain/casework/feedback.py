@@ -8,13 +8,15 @@ from sqlalchemy import Connection, insert, select
 
 from citybrain.casework import handling_clock
 from citybrain.casework.amendment import Amendment, load
-from citybrain.casework.case import ACTIVE_ORDERS, ENDED, OrderStatus, Status, status_after_feedback
+from citybrain.casework.case import ANSWERS, ENDED, OrderStatus, Status, status_after_feedback
+from citybrain.casework.effects import bounced
 from citybrain.casework.writing import write
 from citybrain.city import City
 from citybrain.clock import to_ms
-from citybrain.problem import FieldError, Problem
+from citybrain.problem import FieldError, Problem, invalid
 from citybrain.store.tables import feedbacks
 
+Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
 Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=2000)]
 
 
@@ -27,6 +29,7 @@ class Feedback(BaseModel):
     responsible: Words | None = Field(None, description="who the returning department thinks is responsible")
     at: AwareDatetime | None = None
     note: Words | None = None
+    attachments: Annotated[list[Code], Field(max_length=20, description="ids of photos")] = []
 
 
 def parse_feedback(raw: Any) -> Feedback:
@@ -54,6 +57,8 @@ def take(tx: Connection, order_id: str, case_id: str, feedback: Feedback, actor:
         return 0
     order = amendment.orders[order_id]
     effect = _may_move(amendment, order, feedback.status)
+    if effect:
+        _check_answer(amendment, order, feedback, city)
     tx.execute(
         insert(feedbacks).values(
             work_order_id=order_id,
@@ -66,9 +71,10 @@ def take(tx: Connection, order_id: str, case_id: str, feedback: Feedback, actor:
             received_at=at,
             actor=actor,
             effect=effect,
+            attachments=feedback.attachments or None,
         )
     )
-    told = feedback.model_dump(include={"feedback_id", "status", "reason", "responsible", "note"}, exclude_none=True)
+    told = feedback.model_dump(exclude={"at"}, exclude_defaults=True)
     whose = {"work_order": order_id, "role": order["role"], "department": order["department"]}
     amendment.note("feedback", **whose, effect=effect, **told)
     if effect and feedback.status != "progress":
@@ -77,10 +83,17 @@ def take(tx: Connection, order_id: str, case_id: str, feedback: Feedback, actor:
 
 
 def _may_move(amendment: Amendment, order: dict[str, Any], status: str) -> bool:
-    """Forward only: nothing after the end, nothing while suspended but a report of completion, no second acceptance."""
-    if order["status"] not in ACTIVE_ORDERS or amendment.case["status"] in ENDED:
-        return False
-    return not (status == "accepted" and order["status"] == OrderStatus.ACCEPTED)
+    """Forward only, by the table of answers; nothing after the end."""
+    return order["status"] in ANSWERS[status].sources and amendment.case["status"] not in ENDED
+
+
+def _check_answer(amendment: Amendment, order: dict[str, Any], feedback: Feedback, city: City) -> None:
+    """What the city's practice does not take: refused, so that nobody believes it done."""
+    if feedback.status == "returned" and order["role"] == "lead" and amendment.case["appointed"]:
+        detail = "this department was appointed 指定主办: it cannot return the case; ask the centre to reassign it"
+        raise Problem(409, detail, legal=[answer for answer in ANSWERS if answer != "returned"])
+    if feedback.status == "completed" and "completed" in city.practice.photos and not feedback.attachments:
+        raise invalid("attachments", "a report of completion needs a photo here", "add the id of an attachment")
 
 
 def _move(amendment: Amendment, order: dict[str, Any], feedback: Feedback, city: City) -> None:
@@ -105,5 +118,7 @@ def _move(amendment: Amendment, order: dict[str, Any], feedback: Feedback, city:
     if suspended:
         handling_clock.resume(amendment, city)
     case["status"] = after
+    if after == Status.RETURNED:
+        bounced(amendment, city)
     if after == Status.COMPLETED:
         amendment.note("completed")

@@ -1,78 +1,73 @@
-"""What time does to cases: a deadline that has passed is supervised once, a suspension that has ended is resumed.
+"""What time does to cases: supervision is raised, the centre's own clocks run out, a suspension ends.
 
-Patrol calls it; each case is one short transaction, so that nothing waits behind it and a restart repeats nothing.
+Patrol calls it. Each case says when to look at it next, so that one query finds them, and a restart repeats nothing.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
-from citybrain.casework.amendment import Amendment, load
-from citybrain.casework.case import Status
-from citybrain.casework.effects import urge
-from citybrain.casework.handling_clock import resume
+from citybrain.casework.amendment import Amendment, load_all
+from citybrain.casework.supervision import look, schedule
 from citybrain.casework.writing import write
 from citybrain.city import City
+from citybrain.store.bulk import update_rows
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.lease import LeaseLost
-from citybrain.store.tables import IN_WORK, OVERSEEN, cases
+from citybrain.store.tables import cases
 
 log = logging.getLogger(__name__)
 
 CLOCK = "clock"  # the actor of what only the passing of time decided
 AT_ONCE = 200
-IN_HAND = (Status.DISPATCHED, Status.ACCEPTED)
+TRIED_AGAIN_MS = 600_000
 
 
 def follow_up(store: Store, city: City, now: int) -> int:
     """Returns how many deliveries have become due."""
-    return supervise_overdue(store, city, now) + resume_suspended(store, city, now)
-
-
-def supervise_overdue(store: Store, city: City, now: int) -> int:
     with store.read() as tx:
-        found = (
-            tx.execute(select(cases.c.id).where(OVERSEEN, cases.c.due_at < now).order_by(cases.c.due_at).limit(AT_ONCE))
-            .scalars()
-            .all()
-        )
-
-    def supervise(tx: Connection, amendment: Amendment) -> int:
-        case = amendment.case
-        still = case["status"] in IN_HAND and case["due_at"] is not None and case["due_at"] < now
-        if not still or case["overdue_supervised"]:
-            return 0
-        case["overdue_supervised"] = True
-        urge(amendment, "overdue")
-        return write(tx, [amendment], city)
-
-    return _each(store, found, now, supervise)
+        waiting = select(cases.c.id).where(cases.c.look_at <= now).order_by(cases.c.look_at).limit(AT_ONCE)
+        found = tx.execute(waiting).scalars().all()
+    if not found:
+        return 0
+    try:
+        return _look_at(store, found, city, now)
+    except (StoreUnavailable, LeaseLost):
+        raise
+    except Exception:
+        log.warning("%d cases could not be followed up together; one by one", len(found), exc_info=True)
+    return sum(_alone(store, case_id, city, now) for case_id in found)
 
 
-def resume_suspended(store: Store, city: City, now: int) -> int:
-    over = (cases.c.status == Status.SUSPENDED) & (cases.c.suspended_until <= now)
-    with store.read() as tx:
-        found = tx.execute(select(cases.c.id).where(IN_WORK, over).limit(AT_ONCE)).scalars().all()
-
-    def end(tx: Connection, amendment: Amendment) -> int:
-        if amendment.case["status"] != Status.SUSPENDED or amendment.case["suspended_until"] > now:
-            return 0
-        resume(amendment, city)
-        return write(tx, [amendment], city)
-
-    return _each(store, found, now, end)
+def _look_at(store: Store, found: Sequence[str], city: City, now: int) -> int:
+    """Looks again once the cases are its own: somebody may have acted meanwhile."""
+    with store.write() as tx:
+        amendments = load_all(tx, found, CLOCK, now)
+        for amendment in amendments:
+            if amendment.case["look_at"] is not None and amendment.case["look_at"] <= now:
+                look(amendment, city)
+        changed = [amendment for amendment in amendments if amendment.entries]
+        _look_later(tx, [amendment for amendment in amendments if not amendment.entries], city)
+        return write(tx, changed, city)
 
 
-def _each(store: Store, found: Iterable[str], now: int, step: Callable[[Connection, Amendment], int]) -> int:
-    """Looks again at each case once it is its turn. What is wrong with one of them holds up no other."""
-    due = 0
-    for case_id in found:
-        try:
-            with store.write() as tx:
-                due += step(tx, load(tx, case_id, CLOCK, now))
-        except (StoreUnavailable, LeaseLost):
-            raise
-        except Exception:
-            log.exception("case %s could not be followed up", case_id)
-    return due
+def _look_later(tx: Connection, unchanged: Sequence[Amendment], city: City) -> None:
+    """Nothing has become of these cases: their version and their ledger stay as they are."""
+    for amendment in unchanged:
+        schedule(amendment, city)
+    rows = [{"id": each.case["id"], "look_at": each.case["look_at"]} for each in unchanged]
+    update_rows(tx, cases, ("id",), rows)
+
+
+def _alone(store: Store, case_id: str, city: City, now: int) -> int:
+    """What is wrong with one case holds up no other."""
+    try:
+        return _look_at(store, [case_id], city, now)
+    except (StoreUnavailable, LeaseLost):
+        raise
+    except Exception:
+        log.exception("case %s could not be followed up", case_id)
+    with store.write() as tx:
+        tx.execute(update(cases).where(cases.c.id == case_id).values(look_at=now + TRIED_AGAIN_MS))
+    return 0

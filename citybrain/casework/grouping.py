@@ -2,7 +2,7 @@
 
 from sqlalchemy import select, update
 
-from citybrain.casework.amendment import Amendment, load
+from citybrain.casework.amendment import NOTHING_YET, Amendment, load
 from citybrain.casework.case import OPEN, Status
 from citybrain.casework.numbers import next_numbers
 from citybrain.casework.opening import BLANK, LEVELS, raise_grade
@@ -54,7 +54,7 @@ def split(amendment: Amendment, turn: Turn) -> list[Amendment]:
         | codes
         | {"id": new_id(), "number": number, "status": Status.TRIAGE, "title": first.title or case["title"]}
         | {"place": first.place, "triage_reason": "split", "event_count": len(found), "opened_at": amendment.at}
-        | {"overdue_supervised": False, "extensions": 0},
+        | NOTHING_YET,
         turn.actor,
         amendment.at,
     )

@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import Status
 from citybrain.city import City
@@ -14,7 +16,7 @@ def start_clock(amendment: Amendment, amount: float, unit: str, city: City) -> N
     """A new clock with the whole limit, from now."""
     due_at = due_moment(city.calendar, amendment.at, amount, unit)
     amendment.case.update(limit_amount=amount, limit_unit=unit, started_at=amendment.at, due_at=due_at)
-    amendment.case.update(left_seconds=None, overdue_supervised=False)
+    amendment.case.update(left_seconds=None, supervision=0)
 
 
 @lru_cache(maxsize=512)
@@ -27,11 +29,18 @@ def extend(amendment: Amendment, until: int, reason: str) -> None:
     before = amendment.case["due_at"]
     amendment.case["due_at"] = until
     amendment.case["extensions"] += 1
-    amendment.case["overdue_supervised"] = False
     for order in amendment.active():
         amendment.change_order(order, due_at=until)
         amendment.tell("work_order.updated", order["id"])
     amendment.note("extended", before=before, until=until, reason=reason)
+
+
+def latest_extension(amendment: Amendment, limits: float, city: City) -> int:
+    """The due time with so many of the original limits added."""
+    case = amendment.case
+    limit = Limit(case["limit_amount"], case["limit_unit"])
+    by = np.array([limits * city.calendar.seconds_of(limit)])
+    return int(city.calendar.moved(np.array([case["due_at"]]), by, limit.clock)[0])
 
 
 def suspend(amendment: Amendment, until: int, reason: str, city: City) -> None:

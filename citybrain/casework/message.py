@@ -19,9 +19,17 @@ def compose(amendments: Iterable[Amendment], events: Mapping[str, list[dict[str,
         for position, (type_, order_id) in enumerate(amendment.messages):
             order = amendment.orders[order_id] if order_id else None
             data = _data(amendment.case, order, shown, city)
+            if type_ == "work_order.supervised":
+                data["supervision"] = _supervision(amendment)
             department = order["department"] if order else amendment.case["lead"]
             messages.append(Message(type_, at, amendment.case, department, order_id, position, data))
     return messages
+
+
+def _supervision(amendment: Amendment) -> dict[str, Any]:
+    """The highest level that was raised, or that a person urged, and why."""
+    told = [entry.data for entry in amendment.entries if entry.action == "supervised"][-1:]
+    return {"level": amendment.case["supervision"], "reason": told[0]["reason"] if told else None}
 
 
 def deadline(row: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | None:
@@ -59,6 +67,7 @@ def _data(
             "role": order["role"],
             "department": order["department"],
             "status": order["status"],
+            "appointed": order["role"] == "lead" and bool(case["appointed"]),
             "feedback_url": f"{city.public_url}/api/v1/work-orders/{order['id']}/feedback",
         }
     return data

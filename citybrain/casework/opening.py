@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from citybrain.casework.amendment import Amendment, load_all
+from citybrain.casework.amendment import NOTHING_YET, Amendment, load_all
 from citybrain.casework.case import Status
 from citybrain.casework.handling_clock import start_clock
 from citybrain.casework.numbers import next_numbers
@@ -100,8 +100,7 @@ def _opened(row: Row[Any], decision: Decision, number: str, city: City, now: int
         "merge_key": None if decision.triage else decision.merge_key,
         "event_count": 1,
         "opened_at": now,
-        "overdue_supervised": False,
-        "extensions": 0,
+        **NOTHING_YET,
     }
     amendment = Amendment(case, RULES, now)
     if decision.triage:

@@ -6,8 +6,11 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select
 
-from citybrain.casework.case import OPEN, Status, legal_actions
+from citybrain.casework.appealing import appeals_of
+from citybrain.casework.case import OPEN, Status
+from citybrain.casework.hindrance import possible_actions
 from citybrain.casework.message import deadline
+from citybrain.casework.supervision import STAGES
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.attempts import with_attempts
@@ -37,7 +40,7 @@ SORTS: dict[str, list[SortKey]] = {
     "updated": [(cases.c.updated_at, True), (cases.c.id, True)],
 }
 NARROWING = ("status", "domain", "division", "department", "q")
-SHOWN = 200  # events or deliveries of one case that its page carries
+SHOWN = 200  # events, deliveries or entries of one case that its page carries
 
 
 def list_cases(tx: Connection, key: Key, here: Installation, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,10 +97,20 @@ def short(row: Row[Any], city: City, now: int) -> dict[str, Any]:
         "triage_reason": row.triage_reason,
         "merged_into": row.merged_into,
         "deadline": deadline(values, city, now),
+        "stage": stage(row, city, now),
+        "supervision": row.supervision,
         "opened_at": rfc3339(row.opened_at, city.zone),
         "updated_at": rfc3339(row.updated_at, city.zone),
         "closed_at": rfc3339(row.closed_at, city.zone),
     }
+
+
+def stage(row: Row[Any], city: City, now: int) -> dict[str, Any] | None:
+    """The centre's own clock, which runs day and night: acceptance 受理, then dispatch 派遣."""
+    if row.stage_due_at is None:
+        return None
+    state = "overdue" if row.stage_due_at < now else "running"
+    return {"name": STAGES[row.status], "due_at": rfc3339(row.stage_due_at, city.zone), "state": state}
 
 
 def visible_case(tx: Connection, case_id: str, key: Key, city: City) -> Row[Any]:
@@ -126,15 +139,38 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, A
     sent = tx.execute(
         select(deliveries).where(deliveries.c.case_id == row.id).order_by(deliveries.c.id).limit(SHOWN)
     ).all()
-    entries = tx.execute(select(ledger).where(ledger.c.chain == row.id).order_by(ledger.c.seq)).all()
-    return short(row, city, now) | {
-        "explanation": _explanation(tx, entries[0], here) if entries else None,
-        "actions": legal_actions(row.status),
-        "events": [_event(event, city) for event in of_case],
-        "work_orders": [order_dict(order, row, city, now) for order in orders],
-        "deliveries": with_attempts(tx, sent, city),
-        "timeline": [entry_dict(entry, city) for entry in entries],
-    }
+    newest = select(ledger).where(ledger.c.chain == row.id).order_by(ledger.c.seq.desc()).limit(SHOWN)
+    entries = tx.execute(newest).all()[::-1]
+    opening = entries[0] if entries and entries[0].seq == 1 else _entry(tx, row.id, 1)
+    counts = ("extensions", "returns", "reworks", "appointed")
+    return (
+        short(row, city, now)
+        | {name: getattr(row, name) for name in counts}
+        | {
+            "explanation": _explanation(tx, opening, here) if opening else None,
+            "actions": possible_actions(row._asdict(), now, city.practice),
+            "appeals": appeals_of(tx, row.id, city),
+            "events": [_event(event, city) for event in of_case],
+            "work_orders": [order_dict(order, row, city, now) for order in orders],
+            "deliveries": with_attempts(tx, sent, city),
+            "timeline": [entry_dict(entry, city) for entry in entries],
+            "timeline_total": row.entries,
+        }
+    )
+
+
+def acted_first(last: dict[str, Any], version: int) -> str:
+    return f"{last['actor']} acted first ({last['action']}, {last['at']}); this is version {version}"
+
+
+def timeline(tx: Connection, row: Row[Any], city: City, cursor: str | None, limit: int) -> dict[str, Any]:
+    """All of a case's ledger, a page at a time, the newest first."""
+    query = select(ledger).where(ledger.c.chain == row.id)
+    return page(tx, query, [(ledger.c.seq, True)], cursor, limit, lambda entry: entry_dict(entry, city))
+
+
+def _entry(tx: Connection, case_id: str, seq: int) -> Row[Any] | None:
+    return tx.execute(select(ledger).where(ledger.c.chain == case_id, ledger.c.seq == seq)).first()
 
 
 def _explanation(tx: Connection, opening: Row[Any], here: Installation) -> dict[str, Any] | None:
@@ -152,6 +188,7 @@ def order_dict(order: Row[Any], case_row: Row[Any], city: City, now: int) -> dic
     return {name: getattr(order, name) for name in plain} | {
         "case_id": order.case_id,
         "department_name": department.name if department else None,
+        "responsible_department": city.department_named(order.responsible),
         "deadline": deadline(dict(order._mapping) | clock, city, now),
         "created_at": rfc3339(order.created_at, city.zone),
         "updated_at": rfc3339(order.updated_at, city.zone),

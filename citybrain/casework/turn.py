@@ -1,14 +1,15 @@
 """One action on a case as it is asked for: the validated request, who asks, and what may be looked up for it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from sqlalchemy import ColumnElement, Connection
 
 from citybrain.casework.case import step_of
 from citybrain.city import City
 from citybrain.installation import Installation
+from citybrain.keys import Key, cases_visible, work_orders_visible
 from citybrain.problem import FieldError, Problem
 
 Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=2000)]
@@ -29,9 +30,21 @@ class Request(BaseModel):
     responsible: Words | None = None
     until: AwareDatetime | None = None
     text: Words | None = None
+    note: Words | None = Field(None, description="the same as `text`, as feedback calls it")
+    attachments: list[Code] = Field(default_factory=list, max_length=20, description="ids of photos")
     passed: Annotated[bool, Field(strict=True)] | None = None
     into: Code | None = None
     events: list[Code] = Field(default_factory=list, max_length=1000)
+    work_order: Code | None = Field(None, description="whose department appeals")
+    against: Literal["overdue", "returned", "rework"] | None = None
+    appeal: Code | None = None
+    upheld: Annotated[bool, Field(strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Self:
+        if self.note and self.text:
+            raise ValueError("either `text` or `note`")
+        return self.model_copy(update={"text": self.note, "note": None}) if self.note else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,11 @@ class Turn:
     actor: str
     installation: Installation
     visible: ColumnElement[bool]  # which other cases this key may touch
+    visible_orders: ColumnElement[bool]
+
+    @classmethod
+    def of(cls, tx: Connection, request: Request, key: Key, here: Installation) -> Self:
+        return cls(tx, request, key.name, here, cases_visible(key, here.city), work_orders_visible(key, here.city))
 
     @property
     def city(self) -> City:

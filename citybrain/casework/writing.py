@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import ENDED
 from citybrain.casework.imprint import imprint
 from citybrain.casework.message import compose
+from citybrain.casework.supervision import schedule
 from citybrain.city import City
 from citybrain.dispatch.outbox import Taker, post
 from citybrain.store.bulk import insert_rows, update_rows
@@ -41,11 +42,16 @@ def write(
     if not amendments:
         return 0
     at = amendments[0].at
+    leaving = [amendment.case["id"] for amendment in amendments if amendment.leaves_triage]
+    if leaving:
+        waiting = events.c.case_id.in_(leaving) & (events.c.state == "triage")
+        tx.execute(update(events).where(waiting).values(state="cased"))
     rows: list[dict[str, Any]] = []
     for amendment in amendments:
         case = amendment.case
         if case["status"] in ENDED:
             case["merge_key"] = None
+        schedule(amendment, city)
         before = Head(case["entries"], case["head"]) if not amendment.is_new else Head()
         state = imprint(case, amendment.orders.values())
         continued, head = chain_entries(case["id"], before, amendment.entries, amendment.at, state)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from citybrain.installation import Installation
-from citybrain.keys import create_key, revoke_key
+from citybrain.keys import Role, create_key, revoke_key
 from citybrain.problem import invalid
 from citybrain.store.tables import keys
 from geo.datum import check_datum
@@ -21,7 +21,10 @@ def create(here: Installation, role: str, name: str, days: int | None, scope: di
         "divisions": here.city.divisions,
         "departments": here.city.departments,
     }
-    chosen: dict[str, Any] = {option: _codes(option, scope[option], known[option]) for option in known}
+    if scope.get("duties") and role != Role.OPERATOR:
+        raise invalid("duties", f"a key of the role {role} has none", "duties divide what an operator may")
+    known["duties"] = here.city.practice.duties
+    chosen: dict[str, Any] = {option: _codes(option, scope.get(option, ""), known[option]) for option in known}
     if scope.get("datum"):
         try:
             check_datum(scope["datum"])
@@ -39,7 +42,8 @@ def lines(here: Installation) -> Iterator[str]:
     now = here.clock()
     for row in rows:
         state = "revoked" if row.revoked_at else "expired" if row.expires_at and row.expires_at <= now else "valid"
-        scope = ", ".join(code for codes in (row.domains, row.divisions, row.departments) for code in codes) or "all"
+        scopes = (row.domains, row.divisions, row.departments, row.duties)
+        scope = ", ".join(code for codes in scopes for code in codes) or "all"
         yield f"{row.name}\t{row.role}\t{state}\t{scope}"
 
 

@@ -12,8 +12,9 @@ from citybrain.access import Here
 from citybrain.casework import reading
 from citybrain.casework.api import do_action
 from citybrain.casework.case import STEPS
+from citybrain.casework.hindrance import may
 from citybrain.city import City
-from citybrain.console import choices, story
+from citybrain.console import choices, story, words
 from citybrain.console.door import Form, Posted, Visitor, local, one, page_routes, problem_page, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
@@ -24,8 +25,8 @@ from citybrain.problem import Problem, invalid
 from citybrain.store.tables import events, reporters
 
 # The order in which people look for them; whatever else the table of steps has comes after.
-ORDER = ("dispatch", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
-TEXTS = ("department", "type", "reason", "responsible", "text", "into")
+ORDER = ("dispatch", "file", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
+TEXTS = ("department", "type", "reason", "responsible", "text", "into", "work_order", "against", "appeal")
 AT_HAND = frozenset({"dispatch", "verify", "rework", "close", "resume", "reopen"})
 
 routes = page_routes()
@@ -88,6 +89,8 @@ def body_of(action: str, fields: Form, city: City) -> dict[str, Any]:
         body["until"] = local_time(until, "until", city)
     if action == "verify":
         body["passed"] = one(fields, "passed") != "false"
+    if action == "judge":
+        body["upheld"] = one(fields, "upheld") == "true"
     if action == "relocate":
         body["location"] = location_of(fields)
     return body
@@ -129,7 +132,7 @@ def _page(
         reported = select(reporters).join(events, events.c.id == reporters.c.event_id).where(mine)
         people = {each["event_id"]: mask(dict(each)) for each in tx.execute(reported).mappings()}
         located = {each.id: each.location for each in tx.execute(select(events.c.id, events.c.location).where(mine))}
-    actions = [name for name in case["actions"] if key.may(May.VERIFY if name == "verify" else May.ACT)]
+    actions = [name for name in case["actions"] if may(key, name, here.city.practice)]
     if row.event_count < 2:
         actions = [name for name in actions if name != "split"]
     codes = {level: getattr(row, level) for level in ("county", "town", "village", "cell")}
@@ -142,6 +145,12 @@ def _page(
             "suggested": here.responsible(row.domain, row.type, codes) or "",
             "types": choices.types(here, row.domain),
             "regions": choices.regions(here.city),
+            "order_options": [(each["id"], _order_words(each)) for each in case["work_orders"]],
+            "appeal_options": [
+                (each["id"], f"{story.department_name(here, each['department'])}：{words.AGAINST[each['against']]}")
+                for each in case["appeals"]
+                if each["outcome"] is None
+            ],
         }
     return render(
         request,
@@ -163,5 +172,10 @@ def _page(
     )
 
 
+def _order_words(order: dict[str, Any]) -> str:
+    role, status = words.word(words.ORDER_ROLE, order["role"]), words.word(words.ORDER_STATUS, order["status"])
+    return f"{order['department_name'] or order['department']}（{role}，{status}）"
+
+
 def _order(action: str) -> int:
-    return ORDER.index(action) if action in ORDER else len(ORDER) + list(STEPS).index(action)
+    return ORDER.index(action) if action in ORDER else len(ORDER) + [*map(str, STEPS)].index(action)

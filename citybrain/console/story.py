@@ -170,6 +170,11 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
         moved = "" if data.get("effect", True) else "（已记录，未改变状态）"
         who, answer = department_name(here, data.get("department")), word(words.FEEDBACK, data.get("status"))
         lines.append(f"{who}：{answer}{moved}")
+    elif action in ("appealed", "judged"):
+        outcome = f"，{word(words.APPEAL_OUTCOME, data['outcome'])}" if data.get("outcome") else ""
+        lines.append(
+            f"{department_name(here, data.get('department'))}：{word(words.AGAINST, data['against'])}{outcome}"
+        )
     elif department := data.get("department"):
         lines.append("主办：" + department_name(here, department))
     if assist := data.get("assist"):
@@ -183,7 +188,7 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
     if data.get("rule"):
         lines.append("依据：" + _winner(str(data["rule"])))
     if reason := data.get("reason"):
-        automatic = {"overdue": "已超过处置时限", "relocated": "位置更正后责任部门改变"}
+        automatic = words.SUPERVISED_BECAUSE | {"relocated": "位置更正后责任部门改变"}
         lines.append("原因：" + words.TRIAGE_REASON.get(reason, automatic.get(reason, reason)))
     if data.get("responsible") and action in ("returned", "feedback"):
         lines.append("认为应由：" + str(data["responsible"]))
@@ -191,6 +196,8 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
     if action == "relocated":
         lines.append("新位置：" + (place_path(data.get("place")) or "未定位"))
     lines += [f"{name}：{moment(_time(data[field], here))}" for field, name in _TIMES if data.get(field)]
+    if data.get("level"):
+        lines.append(f"第 {data['level']} 级：{data.get('name', '')}")
     if data.get("event_count"):
         lines.append(f"共 {data['event_count']} 条上报")
     lines += [f"{name}：{data[field]}" for field, name in (("into", "去向"), ("from", "来自")) if data.get(field)]

@@ -48,6 +48,7 @@ GRADE_NAME = {1: "特别重大", 2: "重大", 3: "较大", 4: "一般"}
 
 # What a button does, and what it is for.
 ACTION = {
+    "file": "立案",
     "dispatch": "派遣",
     "relocate": "更正位置",
     "reassign": "改派",
@@ -61,11 +62,14 @@ ACTION = {
     "rework": "返工",
     "close": "结案",
     "reopen": "重新打开",
+    "appeal": "申诉",
+    "judge": "申诉裁定",
     "merge": "并案",
     "split": "拆分",
     "void": "作废",
 }
 ACTION_HINT = {
+    "file": "受理并确定类型，等待派遣",
     "dispatch": "确定主办部门（必要时确定类型）并派发",
     "relocate": "位置有误时更正，责任部门按新位置重新判定",
     "reassign": "换一个主办部门，已用时限不清零",
@@ -79,6 +83,8 @@ ACTION_HINT = {
     "rework": "核查不合格，原部门重新处置",
     "close": "核查合格后归档",
     "reopen": "已结案件再次办理",
+    "appeal": "部门对计入评价的事实提出异议",
+    "judge": "裁定申诉；只影响评价，不改变事实",
     "merge": "本案件并入另一案件",
     "split": "把部分上报拆为新案件",
     "void": "误报或无效，不再办理",
@@ -90,6 +96,9 @@ DONE = {
     "typed": "确定类型",
     "dispatched": "派遣",
     "reassigned": "改派",
+    "appointed": "指定主办",
+    "appealed": "申诉",
+    "judged": "申诉裁定",
     "relocated": "更正位置",
     "returned": "退回",
     "extended": "延期",
@@ -109,6 +118,18 @@ DONE = {
     "split": "拆分上报",
     "voided": "作废",
 }
+AGAINST = {"overdue": "超期", "returned": "退回", "rework": "返工"}
+APPEAL_OUTCOME = {"upheld": "成立，不计入评价", "rejected": "不成立"}
+SUPERVISED_BECAUSE = {
+    "quarter_left": "剩余时限不足四分之一",
+    "due": "处置时限已到",
+    "overdue": "已超过处置时限",
+    "overdue_twice": "已用时间达到时限的两倍",
+    "acceptance_overdue": "超过受理时限仍未立案",
+    "dispatch_overdue": "超过派遣时限仍未派遣",
+    "returned_twice": "已两次退回，下一次派遣为指定主办",
+}
+STAGE = {"acceptance": "受理时限", "dispatch": "派遣时限"}
 FEEDBACK = {"accepted": "受理", "returned": "退回", "progress": "进展", "completed": "处置完毕"}
 TRIAGE_REASON = {code: words.zh for code, words in TRIAGE.items()} | {"split": "由其他案件拆分而来"}
 LOST_BECAUSE = {code: words.zh for code, words in LOST.items()}
@@ -203,6 +224,11 @@ FIELD = {
     "text": "说明",
     "passed": "核查结果",
     "into": "并入的案件",
+    "attachments": "照片",
+    "work_order": "派遣单",
+    "against": "申诉事项",
+    "appeal": "申诉",
+    "upheld": "是否成立",
     "events": "上报",
     "domain": "领域",
     "title": "标题",

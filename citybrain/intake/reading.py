@@ -10,6 +10,7 @@ from citybrain.access import Asker, Here
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
 from citybrain.installation import Installation
+from citybrain.intake.answering import progress
 from citybrain.keys import May, Role, events_visible, in_divisions, mask, narrowed
 from citybrain.listing import Cursor, Limit, Word, contains, page
 from citybrain.problem import Problem, not_found
@@ -66,6 +67,7 @@ def show_event(event_id: str, key: Asker, here: Here) -> dict[str, Any]:
     with here.store.read() as tx:
         row = tx.execute(select(events).where(events.c.id == event_id, events_visible(key, here.city))).first()
         person = tx.execute(select(reporters).where(reporters.c.event_id == event_id)).mappings().first()
+        told = progress(tx, row.case_id, here.city) if row else None
     if row is None:
         raise not_found("event")
     shown = dict(person) if person else None
@@ -81,6 +83,7 @@ def show_event(event_id: str, key: Asker, here: Here) -> dict[str, Any]:
         "location": row.location,
         "attributes": row.attributes,
         "reporter": reporter,
+        "case": told,
         "explanation": whole_explanation(row, here),
         "trace": row.trace if key.role in (Role.ADMIN, Role.OPERATOR, Role.AUDITOR) else None,
     }

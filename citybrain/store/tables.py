@@ -141,8 +141,16 @@ cases = Table(
     Column("left_seconds", BigInteger),
     Column("suspended_from", Text),  # the status to come back to
     Column("suspended_until", BigInteger),
-    Column("overdue_supervised", Boolean, nullable=False, server_default=text("false")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
+    Column("returns", Integer, nullable=False, server_default=text("0")),
+    Column("reworks", Integer, nullable=False, server_default=text("0")),
+    Column("appointed", Boolean, nullable=False, server_default=text("false")),  # 指定主办: the lead may not return it
+    Column("appeals_open", Integer, nullable=False, server_default=text("0")),
+    # The centre's own clock, acceptance or dispatch by the status; and what time has brought about already.
+    Column("stage_due_at", BigInteger),
+    Column("stage_supervised", Boolean, nullable=False, server_default=text("false")),
+    Column("supervision", Integer, nullable=False, server_default=text("0")),  # thresholds passed
+    Column("look_at", BigInteger),  # when patrol looks at it next
     # The head of the case's ledger chain: the next entry needs no read of the ledger.
     Column("entries", Integer, nullable=False),
     Column("head", Text, nullable=False),
@@ -159,8 +167,6 @@ Index(
 # What a city has in work stays about the same, whatever lies behind it: every question about it has such an index.
 _IN_WORK = "status NOT IN ('closed', 'void')"
 IN_WORK = text(f"cases.{_IN_WORK}")
-_OVERSEEN = "status IN ('dispatched', 'accepted') AND NOT overdue_supervised"
-OVERSEEN = text("cases.status IN ('dispatched', 'accepted') AND NOT cases.overdue_supervised")
 # Overdue first, then the soonest; a clock that was stopped presses nobody.
 _PRESSING = "CASE WHEN {0}status IN ('dispatched', 'accepted', 'returned') THEN coalesce({0}due_at, {1}) ELSE {1} END"
 PRESSING: ColumnElement[int] = literal_column(f"({_PRESSING.format('cases.', 2**53)})", BigInteger)
@@ -171,8 +177,9 @@ Index(
     "cases_pressing", text(f"({_PRESSING.format('', 2**53)})"), cases.c.id,
     sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK),
 )  # fmt: skip
-Index("cases_overseen", cases.c.due_at, sqlite_where=text(_OVERSEEN), postgresql_where=text(_OVERSEEN))
 Index("cases_updated", cases.c.updated_at, cases.c.id)
+_LOOKED_AT = text("look_at IS NOT NULL")
+Index("cases_to_look_at", cases.c.look_at, sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT)
 
 work_orders = Table(
     "work_orders",
@@ -205,6 +212,7 @@ feedbacks = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
     Column("effect", Boolean, nullable=False),  # false: recorded, but too late to move anything
+    Column("attachments", Json),  # ids of photos
     PrimaryKeyConstraint("work_order_id", "feedback_id"),
 )
 _COMPLETED = text("status = 'completed'")
@@ -378,6 +386,7 @@ keys = Table(
     Column("domains", Json, nullable=False),
     Column("divisions", Json, nullable=False),
     Column("departments", Json, nullable=False),
+    Column("duties", Json, nullable=False, server_default=text("'[]'")),  # empty: all that the role may
     Column("datum", Text),
     Column("demo", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from desk import Desk
 from postgres import both_stores
-from steps import BODIES, case_in, in_triage, with_another_event
+from steps import BODIES, case_in, in_triage, with_a_fact_to_contest, with_an_appeal, with_another_event
 
 from citybrain.casework.case import STEPS, Status
 from citybrain.keys import Key, Role
@@ -19,7 +19,7 @@ pytestmark = both_stores
 @pytest.mark.parametrize("status", Status)
 def test_a_wrong_step_is_409_names_the_legal_ones_and_changes_nothing(desk: Desk, status: str) -> None:
     case = case_in(desk, status)
-    legal = [action for action, step in STEPS.items() if status in step.sources]
+    legal = [action for action, step in STEPS.items() if status in step.sources and action != "judge"]
     for action in set(STEPS) - set(legal):
         problem = desk.refused(case.id, action, **BODIES[action])
         assert (problem.status, problem.extra["legal"]) == (409, legal), action
@@ -32,6 +32,10 @@ def test_a_wrong_step_is_409_names_the_legal_ones_and_changes_nothing(desk: Desk
 )
 def test_a_legal_step_leads_where_the_contract_says(desk: Desk, status: str, action: str) -> None:
     case, body = case_in(desk, status), dict(BODIES[action])
+    if action == "appeal":
+        body |= with_a_fact_to_contest(desk, case)
+    if action == "judge":
+        body["appeal"] = with_an_appeal(desk, case)
     if action == "merge":
         body["into"] = desk.open(type="m06001").number
     if action == "split":
@@ -52,6 +56,9 @@ def test_a_legal_step_leads_where_the_contract_says(desk: Desk, status: str, act
 @pytest.mark.parametrize("action", [name for name, step in STEPS.items() if step.requires])
 def test_a_missing_requirement_is_422_names_the_field_and_changes_nothing(desk: Desk, action: str) -> None:
     case = case_in(desk, sorted(STEPS[action].sources)[0])
+    if action == "judge":
+        with_an_appeal(desk, case)
+        case = desk.case(case.id)
     for name in STEPS[action].requires:
         body = {key: value for key, value in BODIES[action].items() if key != name}
         problem = desk.refused(case.id, action, **body)

@@ -12,7 +12,7 @@ from desk import Desk
 from postgres import both_stores
 from sqlalchemy import Connection, Row, select, text
 
-from citybrain.casework.followup import follow_up, resume_suspended
+from citybrain.casework.followup import follow_up
 from citybrain.store.database import Store
 from citybrain.store.stream import Change, forget_before, number_committed, record_changes
 from citybrain.store.tables import cases, deliveries, events, stream
@@ -29,7 +29,8 @@ def look(desk: Desk, store: Store | None = None) -> int:
 
 
 def supervisions(desk: Desk, case: Row[Any]) -> int:
-    return desk.story(case.id).count(("clock", "supervised"))
+    """Those that were raised because the case is overdue."""
+    return [entry.get("reason") for entry in desk.entries(case.id, "supervised")].count("overdue")
 
 
 # Deadlines
@@ -48,22 +49,26 @@ def test_an_overdue_case_is_supervised_once_also_after_a_restart(desk: Desk) -> 
     desk.pass_time(days=1)
     look(desk)
     assert supervisions(desk, case) == 1
-    assert desk.last_entry(case.id) == {"reason": "overdue"}
+    raised = [(entry["reason"], entry["level"]) for entry in desk.entries(case.id, "supervised")]
+    assert raised == [("quarter_left", 1), ("due", 2), ("overdue", 3), ("overdue_twice", 4)]
     urged = [department for type_, department in desk.told(case.id) if type_ == "work_order.supervised"]
-    assert urged == ["441402-xf", "441402-ga", "441402-wj", "441402-gd"]
+    assert urged == ["441402-xf", "441402-ga", "441402-wj", "441402-gd"] * 3  # the first two at one look
     assert desk.broken() == []
 
 
 def test_a_new_deadline_is_supervised_anew(desk: Desk) -> None:
     case = desk.open(**FIRE)
-    desk.pass_time(minutes=16)
+    desk.pass_time(minutes=12)
     look(desk)
-    desk.act(case.id, "extend", until="2025-03-03T10:00:00+08:00", reason="火势未控")
+    desk.act(case.id, "extend", until="2025-03-03T09:30:00+08:00", reason="火势未控")
     look(desk)
-    assert supervisions(desk, case) == 1
-    desk.pass_time(hours=1)
+    assert [entry["reason"] for entry in desk.entries(case.id, "supervised")] == ["quarter_left"]
+    desk.pass_time(minutes=15)
     look(desk)
-    assert supervisions(desk, case) == 2
+    desk.pass_time(minutes=4)
+    look(desk)
+    reasons = ["quarter_left", "quarter_left", "due", "overdue"]
+    assert [entry["reason"] for entry in desk.entries(case.id, "supervised")] == reasons
 
 
 @pytest.mark.parametrize("status", ["completed", "returned", "suspended"])
@@ -111,7 +116,7 @@ def test_many_overdue_cases_are_all_supervised_in_turn(desk: Desk) -> None:
     desk.pass_time(days=9)
     for _ in range(2):
         look(desk)
-    assert all(case.overdue_supervised for case in desk.rows(cases))
+    assert all(case.supervision == 4 for case in desk.rows(cases))
     assert all(case.version == 2 for case in desk.rows(cases))
 
 
@@ -144,7 +149,7 @@ def test_a_suspension_that_was_prolonged_meanwhile_goes_on(desk: Desk) -> None:
             desk.act(case.id, "suspend", until="2025-04-30T09:00:00+08:00", reason="等")
 
     store = Meanwhile(desk.here.config.database_url, prolong)
-    resume_suspended(store, desk.here.city, desk.now)
+    look(desk, store)
     store.close()
     assert desk.case(case.id).status == "suspended"
 

@@ -73,10 +73,10 @@ def test_who_has_lost_the_lease_writes_nothing(desk: Desk) -> None:
         with pytest.raises(LeaseLost):
             late(LeasedStore(desk.here.store, first))
     assert not first.held
-    assert not desk.case(case.id).overdue_supervised
+    assert desk.case(case.id).supervision == 0
     assert {row.position for row in desk.rows(stream)} == {None}
     walk_round(desk.here, LeasedStore(desk.here.store, second))
-    assert desk.case(case.id).overdue_supervised
+    assert desk.case(case.id).supervision == 4
 
 
 def test_whoever_would_take_over_waits_for_a_write_that_is_under_way(desk: Desk) -> None:

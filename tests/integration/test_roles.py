@@ -77,7 +77,7 @@ READERS = {"operator", "auditor", "admin"}
 CASE_READERS = READERS | {"worker", "system"}
 STEPS = (
     *("dispatch", "relocate", "reassign", "return", "extend", "suspend", "resume", "supervise", "note"),
-    *("rework", "close", "reopen", "merge", "split", "void"),
+    *("rework", "close", "reopen", "merge", "split", "void", "file", "judge"),
 )
 SWITCHES = ("test", "rotate-secret", "enable", "disable")
 REFERENCE = (
@@ -98,6 +98,11 @@ ACTIONS: list[tuple[str, str, Any, dict[str, int]]] = [
     ("GET", "/cases/{case}", None, dict.fromkeys(CASE_READERS, 200)),
     *(("POST", f"/cases/{{case}}/{action}", {}, {"operator": 422, "admin": 422}) for action in STEPS),
     ("POST", "/cases/{case}/verify", {}, {"worker": 422, "operator": 422, "admin": 422}),
+    ("POST", "/cases/{case}/appeal", {}, {"system": 422, "operator": 422, "admin": 422}),
+    ("POST", "/cases/actions", {}, dict.fromkeys(("worker", "system", "operator", "admin"), 422)),
+    ("GET", "/cases/{case}/timeline", None, dict.fromkeys(CASE_READERS, 200)),
+    ("GET", "/verifications", None, dict.fromkeys(("worker", "operator", "admin", "auditor"), 200)),
+    ("GET", "/appeals", None, dict.fromkeys(READERS | {"system"}, 200)),
     ("GET", "/work-orders/{order}", None, dict.fromkeys(CASE_READERS, 200)),
     ("POST", "/work-orders/{order}/feedback", {}, {"system": 422, "admin": 422}),
     ("GET", "/endpoints", None, dict.fromkeys(READERS, 200)),

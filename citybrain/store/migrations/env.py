@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import citybrain.store.appeal_tables
 import citybrain.store.coverage_tables  # noqa: F401 - its tables too
 from citybrain.store.tables import metadata
 

@@ -28,7 +28,6 @@ def upgrade() -> None:
     _partial("events_unsettled", "events", ["state", "id"], "state <> 'cased'")
     _partial("cases_in_work", "cases", ["status", "id"], IN_WORK)
     _partial("cases_pressing", "cases", [sa.text(PRESSING), "id"], IN_WORK)
-    _partial("cases_overseen", "cases", ["due_at"], "status IN ('dispatched', 'accepted') AND NOT overdue_supervised")
     op.create_index("cases_updated", "cases", ["updated_at", "id"])
     op.create_index("deliveries_by_endpoint", "deliveries", ["endpoint_id", "id"])
     _partial("deliveries_unsent", "deliveries", ["status", "id"], "status IN ('held', 'failed')")

@@ -1,0 +1,96 @@
+"""What time brings about: when a case is looked at next, the centre's own clocks, and supervision 督办 raised level by
+level. Every written change ends here, so that patrol finds what is due by one column."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from citybrain.casework.amendment import Amendment
+from citybrain.casework.case import ENDED, IN_HAND, Status
+from citybrain.casework.handling_clock import resume
+from citybrain.city import City
+from citybrain.deadline import Calendar, Limit, clock_of
+from citybrain.practice import Practice, Threshold
+
+STAGES = {Status.TRIAGE: "acceptance", Status.FILED: "dispatch", Status.RETURNED: "dispatch"}
+MINUTE_MS = 60_000
+NEVER = 2**62
+
+
+def schedule(amendment: Amendment, city: City) -> None:
+    """After all else is decided: the clock of the stage that the case has come to, and when to look at it again."""
+    case, practice = amendment.case, city.practice
+    if case["status"] != amendment.status_before:
+        minutes = _minutes(case["status"], practice)
+        case["stage_due_at"] = amendment.at + minutes * MINUTE_MS if minutes else None
+        case["stage_supervised"] = False
+    if case["due_at"] is not None and case["due_at"] != amendment.due_before:  # what lies ahead again is raised again
+        passed = sum(moment <= amendment.at for moment in _moments(case, city))
+        case["supervision"] = min(case["supervision"], passed)
+    case["look_at"] = _look_at(amendment, city)
+
+
+def look(amendment: Amendment, city: City) -> None:
+    """Everything that is due of a case: it collects nothing where nothing is."""
+    case, now = amendment.case, amendment.at
+    if case["status"] == Status.SUSPENDED and case["suspended_until"] <= now:
+        resume(amendment, city)
+    stage = STAGES.get(case["status"])
+    if stage and not case["stage_supervised"] and case["stage_due_at"] is not None and case["stage_due_at"] < now:
+        case["stage_supervised"] = True
+        amendment.note("supervised", reason=f"{stage}_overdue", due_at=case["stage_due_at"])
+    if case["status"] not in IN_HAND or case["due_at"] is None:
+        return
+    moments = _moments(case, city)
+    while case["supervision"] < len(moments) and moments[case["supervision"]] <= now:
+        threshold = city.practice.thresholds[case["supervision"]]
+        case["supervision"] += 1
+        urge(amendment, threshold.code, level=case["supervision"], name=threshold.name, due_at=case["due_at"])
+
+
+def urge(amendment: Amendment, reason: str, **more: object) -> None:
+    """督办: whoever has it in hand is told to hurry."""
+    for order in amendment.active():
+        amendment.tell("work_order.supervised", order["id"])
+    amendment.note("supervised", reason=reason, **more)
+
+
+def _minutes(status: str, practice: Practice) -> int:
+    stage = STAGES.get(Status(status))
+    return {"acceptance": practice.acceptance_minutes, "dispatch": practice.dispatch_minutes}.get(stage or "", 0)
+
+
+def _look_at(amendment: Amendment, city: City) -> int | None:
+    case = amendment.case
+    if case["status"] in ENDED:
+        return None
+    if case["status"] == Status.SUSPENDED:
+        return int(case["suspended_until"])
+    if case["stage_due_at"] is not None:
+        return None if case["stage_supervised"] else case["stage_due_at"] + 1
+    if case["status"] not in IN_HAND or case["due_at"] is None:
+        return None
+    ahead = _moments(case, city)[case["supervision"] :]
+    return ahead[0] if ahead and ahead[0] < NEVER else None
+
+
+def _moments(case: Mapping[str, Any], city: City) -> tuple[int, ...]:
+    limit = (case["limit_amount"], case["limit_unit"])
+    return threshold_moments(city.calendar, case["due_at"], *limit, city.practice.thresholds)
+
+
+@lru_cache(maxsize=4096)
+def threshold_moments(
+    calendar: Calendar, due_at: int, amount: float, unit: str, thresholds: tuple[Threshold, ...]
+) -> tuple[int, ...]:
+    """When each threshold is reached, in ms; what lies past the due time comes a tick later: until then it is in time.
+    A batch of a thousand cases has a few due times."""
+    limit = calendar.seconds_of(Limit(amount, unit))
+    seconds = np.array([each.after_due * limit for each in thresholds])
+    try:
+        moments = calendar.moved(np.full(len(thresholds), due_at), seconds, clock_of(unit)).tolist()
+    except ValueError:  # beyond the years of any calendar
+        return tuple(due_at + (each.past is not None) if not each.after_due else NEVER for each in thresholds)
+    return tuple(moment + (each.past is not None) for moment, each in zip(moments, thresholds, strict=True))
