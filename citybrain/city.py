@@ -19,6 +19,7 @@ from geo.divisions import Divisions, check_divisions
 from geo.edition import Edition, check_boundaries, check_crs, load_edition, stored_edition
 from geo.locator import Locator
 from geo.mistake import Mistake, Mistakes, did_you_mean
+from geo.reading import Scheme
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,12 @@ class City:
             "placing": identity([head.snap_m, head.near_m, head.placeholders]),
         }
 
+    @property
+    def scheme(self) -> Scheme:
+        """How the city's ground is made up."""
+        head, drawn = self.file.city, any(table.generated for table in self.levels.values())
+        return Scheme(tuple(self.levels), head.crs, self.file.levels.nested, head.envelope, drawn)
+
     def level_of(self, code: str) -> str | None:
         division = self.divisions.get(code)
         return division.level if division else None
@@ -115,18 +122,8 @@ class City:
 
     def edition(self, cache: Path, progress: Any = None) -> Edition:
         """Reads the ground from the cache, or makes it first."""
-        head = self.file.city
-        return load_edition(
-            self.pack,
-            self.divisions,
-            list(self.levels),
-            crs=head.crs,
-            cache_dir=cache,
-            progress=progress,
-            generate_cells=any(table.generated for table in self.levels.values()),
-            nested=self.file.levels.nested,
-            dated=head.boundaries_date,
-        )
+        dated = self.file.city.boundaries_date
+        return load_edition(self.pack, self.divisions, self.scheme, cache_dir=cache, progress=progress, dated=dated)
 
     def locator(self, cache: Path) -> Locator:
         return self._locator(self.edition(cache), self.divisions)
@@ -196,7 +193,8 @@ def check_ground(pack: Path) -> list[Mistake]:
     head = raw.get("city")
     crs = head.get("crs") if isinstance(head, dict) else None
     wrong = check_crs(crs) if isinstance(crs, str) else []
-    return wrong + check_boundaries(pack, divisions, list(tables), generate_cells=generated)
+    metres = crs if isinstance(crs, str) and not wrong else "EPSG:3857"  # for the size of what is wrong, no more
+    return wrong + check_boundaries(pack, divisions, Scheme(tuple(tables), metres, drawn=generated))
 
 
 def _read_calendar(path: Path) -> tuple[dict[date, str], list[Mistake]]:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import shapely
 
+from geo.fault import Fault
 from geo.layer import Layer, objects
-from geo.mistake import Mistake
 from geo.raster import Raster
 
 Head = Mapping[str, Any]  # JSON: what belongs to the edition besides its ground
@@ -31,12 +31,12 @@ class Compiled:
 
     layers: Mapping[str, Layer]
     rasters: Mapping[str, Raster]
-    findings: tuple[Mistake, ...]
+    findings: tuple[Fault, ...]
 
 
 def write(path: Path, compiled: Compiled, head: Head) -> None:
     """Writes beside and renames, so that nobody ever reads half a file."""
-    findings = [[mistake.file, mistake.item, mistake.expectation] for mistake in compiled.findings]
+    findings = [_row(fault) for fault in compiled.findings]
     about = {"levels": list(compiled.layers), "findings": findings, "head": head}
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
     for level, layer in compiled.layers.items():
@@ -61,6 +61,11 @@ def write(path: Path, compiled: Compiled, head: Head) -> None:
         raise
 
 
+def _row(fault: Fault) -> dict[str, Any]:
+    row = {field.name: getattr(fault, field.name) for field in dataclasses.fields(fault)}
+    return row | {"spot": None if fault.spot is None else shapely.to_wkb(fault.spot, hex=True)}
+
+
 def read(path: Path) -> tuple[Compiled, Head] | None:
     """What was written, or None if it is not there or not whole."""
     try:
@@ -68,7 +73,7 @@ def read(path: Path) -> tuple[Compiled, Head] | None:
             about = json.loads(str(arrays["about"]))
             layers = {level: _layer(level, arrays) for level in about["levels"]}
             rasters = {level: Raster(*(arrays[f"{level}.{field}"] for field in _RASTER)) for level in layers}
-            findings = tuple(Mistake(*finding) for finding in about["findings"])
+            findings = tuple(Fault(**{**row, "spot": shapely.from_wkb(row["spot"])}) for row in about["findings"])
             return Compiled(layers, rasters, findings), about["head"]
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, shapely.GEOSException):
         return None

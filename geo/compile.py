@@ -1,66 +1,215 @@
-"""Turns a pack's polygon files into an edition's layers: read, validate, draw what is missing, project."""
+"""Turns polygon files into an edition's layers: read, draw what nobody has mapped, find parents, check, project.
+
+A pack's own boundaries and those that somebody uploads go through here alike."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import shapely
 
-from geo import cells, topology
+from geo import changes, topology
 from geo.cache import Compiled
 from geo.covering import Covering
 from geo.datum import project
-from geo.divisions import LEVELS, Divisions
-from geo.layer import SOURCES, Layer, Objects, Progress, objects
+from geo.divisions import LEVELS, Division, Divisions
+from geo.drawing import draw
+from geo.fault import Fault, most_telling
+from geo.layer import Layer, Objects, Progress, metric, objects, projected
 from geo.mistake import Mistake, Mistakes, did_you_mean
 from geo.rasterise import rasterise
+from geo.reading import Given, Scheme, Table, read
 
-_STEP = 0.01  # degrees; the curve is then off by less than 2 cm
-_EXTENT = (-180.0, -90.0, 180.0, 90.0)
 _SUGGESTED = 20  # "did you mean" compares with every code, which takes minutes when all are wrong
+_USUAL = 0.9  # of a level's codes have the same number of digits, where that is the custom
+_MANY = 10
 
 
-def compile_layers(
-    files: Mapping[str, Path],
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the files: every fault, and the edition's content unless one of them is an error."""
+
+    faults: tuple[Fault, ...]
+    compiled: Compiled | None = None
+    divisions: Divisions | None = None
+    tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
+
+
+def compile_files(
+    given: Sequence[Given],
     divisions: Divisions,
-    levels: Sequence[str],
+    scheme: Scheme,
     *,
-    crs: str,
-    nested: bool,
+    base: Mapping[str, Layer] | None = None,
+    closed: bool = True,
+    level_names: Mapping[str, str] | None = None,
     progress: Progress | None = None,
-) -> Compiled:
-    """The layers, their rasters, and what the topology check found. Raises `Mistakes`."""
-    mistakes = wrong_crs(crs)
-    tables = {}
-    for level, path in files.items():
-        if progress:
-            progress(level, 0, 1)
-        tables[level] = _read(path, level, divisions, mistakes)
-    if mistakes:
-        raise Mistakes(mistakes)
-    layers = {level: _layer(level, table, divisions, files, crs) for level, table in tables.items()}
-    if set(levels) - set(files):
-        _draw(layers, tables["town"], divisions, crs, progress)
-    layers = {level: layers[level] for level in LEVELS if level in layers and level in levels}
-    if nested:
+) -> Outcome:
+    """Levels without a file are drawn, where the city has them drawn and its towns are given, else taken from `base`,
+    the edition in use. `closed`: divisions.csv stands beside the files and has to know every code above the cells; else
+    names and parents are the files' own, and a code that nobody knows is told. Raises `Mistakes` where the scheme
+    itself is wrong."""
+    step = progress or _silent
+    if unusable := wrong_crs(scheme.crs):
+        raise Mistakes(unusable)
+    faults: list[Fault] = []
+    tables: dict[str, Table] = {}
+    for number, file in enumerate(given):
+        step(file.name, number, len(given))
+        found, wrong = read(file, scheme, level_names)
+        faults += wrong
+        for table in found:
+            if table.level in tables:
+                faults.append(Fault("bad_level", True, table.level, table.file, "one file a level, this is another"))
+            tables[table.level] = table
+    step("files", len(given), len(given))
+    faults += _code_faults(tables, divisions, closed)
+    tables = {level: tables[level] for level in LEVELS if level in tables}
+    if closed is False:
+        divisions = _widened(divisions, tables)
+    if any(fault.error for fault in faults) or not tables:
+        return Outcome(tuple(most_telling(faults)), divisions=divisions, tables=tables)
+    layers = _layers(tables, divisions, scheme, base or {}, faults, step)
+    if scheme.nested:
         layers = _adopt(layers)
-    if progress:
-        progress("topology", 0, 1)
-    findings = _findings(layers, nested, crs)
-    if progress:
-        progress("raster", 0, 1)
+    step("topology", 0, 1)
+    faults += _findings(layers, scheme, tables)
+    if base:
+        faults += changes.faults(base, layers)
+    if not closed:
+        divisions = _parented(divisions, layers)
+    told = tuple(most_telling(faults))
+    if any(fault.error for fault in told):
+        return Outcome(told, divisions=divisions, tables=tables)
+    step("raster", 0, 1)
     rasters = {level: rasterise(Covering(layer.polygons)) for level, layer in layers.items()}
-    return Compiled(layers, rasters, tuple(findings))
+    step("raster", 1, 1)
+    return Outcome(told, Compiled(layers, rasters, told), divisions, tables)
 
 
-def check_polygons(path: Path, level: str, divisions: Divisions) -> list[Mistake]:
-    mistakes: list[Mistake] = []
-    _read(path, level, divisions, mistakes)
-    return mistakes
+def check_files(given: Sequence[Given], divisions: Divisions, scheme: Scheme) -> list[Mistake]:
+    """The errors that a look at the files alone finds, without drawing anything."""
+    tables: dict[str, Table] = {}
+    faults = []
+    for file in given:
+        found, wrong = read(file, scheme)
+        faults += wrong
+        tables |= {table.level: table for table in found}
+    faults += _code_faults(tables, divisions, closed=True)
+    return [fault.as_mistake() for fault in faults if fault.error]
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    return
+
+
+def _code_faults(tables: Mapping[str, Table], divisions: Divisions, closed: bool) -> list[Fault]:
+    faults: list[Fault] = []
+    levels: dict[str, str] = {}
+    for level, table in tables.items():
+        known = [row.code for row in divisions.level(level)]
+        odd = _odd(table.codes)
+        for row, code in enumerate(table.codes):
+            about = (level, table.file)
+            where = (table.features[row], code, table.polygons[row])
+            if levels.setdefault(code, level) != level:
+                faults.append(
+                    Fault("duplicate_code", True, *about, f"code {code} only once, level {levels[code]} has it", *where)
+                )
+            elif level != "cell" and (division := divisions.get(code)) is not None and division.level != level:
+                what = f"a {level} of divisions.csv, {code} is a {division.level} there"
+                faults.append(Fault("unknown_code", True, *about, what, *where))
+            elif level != "cell" and code not in divisions:
+                meant = did_you_mean(code, known) if len(faults) < _SUGGESTED else ""
+                kind = "unknown_code" if closed else "new_code"
+                faults.append(Fault(kind, closed, *about, f"a {level} of divisions.csv{meant}", *where))
+            if odd[row]:
+                faults.append(Fault("odd_code", False, *about, "a code of as many digits as the others", *where))
+    return faults
+
+
+def _odd(codes: Objects) -> Any:
+    """Codes that are not like the others, where nearly all are numbers of the same length."""
+    shape = np.array([len(code) if code.isdecimal() else 0 for code in codes], dtype=np.int64)
+    if len(shape) < _MANY:
+        return np.zeros(len(shape), dtype=np.bool_)
+    lengths, counted = np.unique(shape, return_counts=True)
+    usual = lengths[counted.argmax()]
+    return shape != usual if usual and counted.max() >= _USUAL * len(shape) else np.zeros(len(shape), dtype=np.bool_)
+
+
+def _widened(divisions: Divisions, tables: Mapping[str, Table]) -> Divisions:
+    """The divisions with what the files say of them: names, and new codes. Parents follow when they are settled."""
+    rows = {row.code: row for level in LEVELS for row in divisions.level(level)}
+    for level, table in tables.items():
+        if level != "cell":
+            for code, name, parent in zip(table.codes, table.names, table.parents, strict=True):
+                before = rows.get(code)
+                above = parent or (before.parent_code if before else "")
+                if before is None or before.level == level:
+                    rows[code] = Division(code, name, level, above)
+    return Divisions(rows.values())
+
+
+def _parented(divisions: Divisions, layers: Mapping[str, Layer]) -> Divisions:
+    """With the parents that were found by the ground where nobody said them, and the city above what has none."""
+    rows = {row.code: row for level in LEVELS for row in divisions.level(level)}
+    city = next((row.code for row in divisions.level(LEVELS[0])), "")
+    for level, layer in layers.items():
+        if level != "cell":
+            for code, parent in zip(layer.codes, layer.parents, strict=True):
+                row = rows.get(code)
+                if row is not None and row.parent_code not in rows:
+                    rows[code] = dataclasses.replace(row, parent_code=parent or city)
+    return Divisions(rows.values())
+
+
+def _layers(
+    tables: Mapping[str, Table], divisions: Divisions, scheme: Scheme, base: Mapping[str, Layer],
+    faults: list[Fault], step: Progress,
+) -> dict[str, Layer]:  # fmt: skip
+    """Coarse to fine; what is missing in the end is a fault."""
+    drawn = scheme.drawn and "town" in tables and "village" not in tables and "cell" not in tables
+    kept = {level: layer for level, layer in base.items() if level not in tables}
+    kept = {level: layer for level, layer in kept.items() if not (drawn and level in ("village", "cell"))}
+    made = [level for level in LEVELS if level in tables or level in kept]
+    layers: dict[str, Layer] = {}
+    above: Layer | None = None
+    for level in made:
+        layer = kept[level] if level in kept else _layer(tables[level], scheme.crs)
+        parents = _parents(layer, above, divisions, tables.get(level), scheme, faults)
+        layers[level] = above = dataclasses.replace(layer, parents=parents)
+    if drawn:
+        draw(layers, tables["town"], divisions, scheme.crs, step)
+    for level in scheme.levels:
+        if level not in layers:
+            what = "a file for this level of the city"
+            faults.append(Fault("no_file", True, level, level, what))
+    return {level: layers[level] for level in LEVELS if level in layers and level in scheme.levels}
+
+
+def _parents(
+    layer: Layer, above: Layer | None, divisions: Divisions, table: Table | None, scheme: Scheme, faults: list[Fault]
+) -> Objects:
+    """The polygon above each, as the file says it, else as divisions.csv does; "" is found by the ground later."""
+    if above is None or not scheme.nested:
+        return objects([""] * len(layer))
+    known = set(above.codes)
+    parents = []
+    for row, (code, said) in enumerate(zip(layer.codes, layer.parents, strict=True)):
+        if table is not None and said and said not in known and divisions.path(said).get(above.level) is None:
+            what = f"a parent among the {len(above)} of level {above.level}, found {said[:60]!r}"
+            told = (layer.level, table.file, what, table.features[row], code, table.polygons[row])
+            faults.append(Fault("missing_parent", True, *told))
+        home = said if said in known else divisions.path(said).get(above.level) if said else None
+        home = home or divisions.path(code).get(above.level, "")
+        parents.append(home if table is not None or home in known else "")
+    return objects(parents)
 
 
 def wrong_crs(crs: str) -> list[Mistake]:
@@ -76,156 +225,9 @@ def wrong_crs(crs: str) -> list[Mistake]:
     return [Mistake("city.toml", f"crs {crs!r}", f"a projected system in metres, this is {system.name}")]
 
 
-def _read(path: Path, level: str, divisions: Divisions, mistakes: list[Mistake]) -> Any:
-    """The file as a table of code, name, source, geometry, sorted by code, with what is wrong added to `mistakes`."""
-    import geopandas
-    from pyogrio.errors import DataSourceError
-
-    try:
-        table = geopandas.read_file(path, engine="pyogrio")
-    except (DataSourceError, ValueError, UnicodeDecodeError) as error:
-        mistakes.append(Mistake(path.name, "the file", f"readable polygons ({str(error)[:200]})"))
-        return None
-    if not len(table):
-        mistakes.append(Mistake(path.name, "the file", "at least one polygon"))
-        return None
-    missing = [column for column in ("code", "name", "source") if column not in table.columns]
-    if missing or "geometry" not in table.columns:
-        wanted, there = ", ".join(missing) or "geometry", [name for name in table.columns if name != "geometry"]
-        found = f", found {', '.join(map(str, there))}" if there else ""
-        mistakes.append(Mistake(path.name, "the fields", f"{wanted} on every polygon{found}"))
-        return None
-    if table.crs is not None and table.crs.to_epsg() != 4326:
-        table = table.to_crs(4326)
-    table["geometry"] = shapely.force_2d(table.geometry.to_numpy())
-    before = len(mistakes)
-    mistakes += [Mistake(path.name, item, what) for item, what in _wrong(table, level, divisions)]
-    if len(table) == 0:
-        mistakes.append(Mistake(path.name, "the file", "at least one polygon"))
-    if len(mistakes) > before:
-        return None
-    table["code"] = [str(code) for code in table["code"]]
-    return table.sort_values("code", kind="stable").reset_index(drop=True)
-
-
-def _wrong(table: Any, level: str, divisions: Divisions) -> list[tuple[str, str]]:
-    wrong, seen = [], set()
-    known = [row.code for row in divisions.level(level)]
-    for number, (code, name, source, polygon) in enumerate(
-        zip(table["code"], table["name"], table["source"], table.geometry, strict=True), start=1
-    ):
-        item = f"feature {number} ({code})"
-        if not isinstance(code, str | int) or not str(code).strip():
-            wrong.append((item, "a code (text)"))
-        elif str(code) in seen:
-            wrong.append((item, f"code {code} only once"))
-        elif level != "cell" and getattr(divisions.get(str(code)), "level", None) != level:
-            meant = did_you_mean(str(code), known) if len(wrong) < _SUGGESTED else ""
-            wrong.append((item, f"a {level} of divisions.csv{meant}"))
-        seen.add(str(code))
-        if not isinstance(name, str) or not name.strip():
-            wrong.append((item, "a name"))
-        if source not in SOURCES:
-            wrong.append(
-                (item, f"source {source!r} is none of {', '.join(SOURCES)}{did_you_mean(str(source), SOURCES)}")
-            )
-        shape = _wrong_shape(polygon)
-        if shape:
-            wrong.append((item, shape))
-    return wrong
-
-
-def _wrong_shape(polygon: Any) -> str:
-    if polygon is None or polygon.is_empty:
-        return "a polygon that is not empty"
-    if polygon.geom_type not in ("Polygon", "MultiPolygon"):
-        return f"a Polygon or MultiPolygon, this is a {polygon.geom_type}"
-    west, south, east, north = polygon.bounds
-    if not (west >= _EXTENT[0] and south >= _EXTENT[1] and east <= _EXTENT[2] and north <= _EXTENT[3]):
-        return "WGS-84 degrees, longitude first"
-    if not polygon.is_valid:
-        return f"a valid polygon ({shapely.is_valid_reason(polygon)})"
-    return ""
-
-
-def _layer(level: str, table: Any, divisions: Divisions, files: Mapping[str, Path], crs: str) -> Layer:
-    codes, polygons = objects(list(table["code"])), objects(list(table.geometry))
-    above = [other for other in LEVELS[: LEVELS.index(level)] if other in files]
-    parents = [divisions.path(code).get(above[-1], "") if above else "" for code in codes]
-    names, sources = objects(list(table["name"])), objects(list(table["source"]))
-    return Layer(level, codes, names, sources, objects(parents), polygons, _metric(polygons, crs))
-
-
-def _projected(polygons: Objects, crs: str) -> Objects:
-    def turn(xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.column_stack(project(xy[:, 0], xy[:, 1], "epsg:4326", crs))
-
-    return objects(list(shapely.transform(polygons, turn)))
-
-
-def _metric(polygons: Objects, crs: str) -> Objects:
-    """In metres, long straight edges in steps, because they are curves there: 20 m aside in the middle of 50 km."""
-    return _projected(shapely.segmentize(polygons, _STEP), crs)
-
-
-def _draw(layers: dict[str, Layer], table: Any, divisions: Divisions, crs: str, progress: Progress | None) -> None:
-    """Adds generated villages and cells, and gives the polygons above them the new corners on their borders."""
-    town = layers["town"]
-    seats = _seats(table, town)
-    towns = [cells.Town(*row) for row in zip(town.codes, town.names, town.polygons, seats, strict=True)]
-    pieces = cells.generate(towns, divisions, progress)
-    drawn = objects([piece.polygon for piece in pieces])
-    owners = objects([piece.village for piece in pieces])
-    codes, polygons = _united(owners, drawn)
-    names = objects([row.name if (row := divisions.get(code)) else code for code in codes])
-    home = dict(zip(owners, (piece.town for piece in pieces), strict=True))
-    parents = objects([home[code] for code in codes])
-    layers["village"] = _generated("village", codes, names, parents, polygons, crs)
-    labels, serials = objects([piece.name for piece in pieces]), objects([piece.code for piece in pieces])
-    layers["cell"] = _generated("cell", serials, labels, owners, drawn, crs)
-    layers["town"] = _refit(town, parents, polygons, crs)
-    if "county" in layers:
-        layers["county"] = _refit(layers["county"], town.parents, layers["town"].polygons, crs)
-
-
-def _seats(table: Any, town: Layer) -> list[tuple[float, float]]:
-    if {"seat_lon", "seat_lat"} <= set(table.columns):
-        return [(float(lng), float(lat)) for lng, lat in zip(table["seat_lon"], table["seat_lat"], strict=True)]
-    middles = shapely.get_coordinates(shapely.point_on_surface(town.polygons))
-    return [(float(lng), float(lat)) for lng, lat in middles]
-
-
-def _generated(level: str, codes: Objects, names: Objects, parents: Objects, polygons: Objects, crs: str) -> Layer:
-    sources = objects(["generated"] * len(codes))
-    return Layer(level, codes, names, sources, parents, polygons, _metric(polygons, crs))
-
-
-def _united(owners: Objects, polygons: Objects) -> tuple[Objects, Objects]:
-    """Each owner's polygons as one, by owner. Corners on straight borders stay, so that layers share every vertex."""
-    codes = sorted(set(owners))
-    starts = np.argsort(owners, kind="stable")
-    groups = np.split(starts, np.flatnonzero(owners[starts][1:] != owners[starts][:-1]) + 1)
-    return objects(codes), objects([shapely.coverage_union_all(polygons[group]) for group in groups])
-
-
-def _refit(layer: Layer, parents: Objects, children: Objects, crs: str) -> Layer:
-    """The layer with each polygon that its children fill made their union, which moves no border by a millimetre."""
-    codes, unions = _united(parents, children)
-    found = dict(zip(codes, unions, strict=True))
-    polygons = layer.polygons.copy()
-    for number, code in enumerate(layer.codes):
-        union = found.get(code)
-        if union is not None and shapely.symmetric_difference(union, polygons[number]).area < 1e-6 * union.area:
-            polygons[number] = union
-    return Layer(
-        layer.level,
-        layer.codes,
-        layer.names,
-        layer.sources,
-        layer.parents,
-        polygons,
-        _metric(polygons, crs),
-    )
+def _layer(table: Table, crs: str) -> Layer:
+    codes, names, sources, parents = table.codes, table.names, table.sources, table.parents
+    return Layer(table.level, codes, names, sources, parents, table.polygons, metric(table.polygons, crs))
 
 
 def _adopt(layers: Mapping[str, Layer]) -> dict[str, Layer]:
@@ -246,21 +248,30 @@ def _adopt(layers: Mapping[str, Layer]) -> dict[str, Layer]:
     return adopted
 
 
-def _findings(layers: Mapping[str, Layer], nested: bool, crs: str) -> list[Mistake]:
-    found: list[Mistake] = []
+def _findings(layers: Mapping[str, Layer], scheme: Scheme, tables: Mapping[str, Table]) -> list[Fault]:
+    found: list[Fault] = []
     above: Layer | None = None
     ground_above = objects([])
-    for level, layer in layers.items():
-        # Without the densified edges' corners, which each neighbour rounds its own way.
-        ground = _projected(layer.polygons, crs)
-        found += topology.overlaps(level, layer.codes, ground)
-        if nested and above is not None:
-            index = {code: number for number, code in enumerate(above.codes)}
-            home = np.array([index.get(code, -1) for code in layer.parents])
-            found += topology.outside_parents(level, layer.codes, ground, objects([*ground_above, None])[home])
-            found += topology.gaps(level, above.codes, ground_above, home, ground)
+    for layer in layers.values():
+        ground = projected(layer.polygons, scheme.crs)
+        found += topology.check(layer, ground, above, ground_above, scheme.nested)
         above, ground_above = layer, ground
-    return found
+    features = {
+        (level, code): (table.file, feature)
+        for level, table in tables.items()
+        for code, feature in zip(table.codes, table.features, strict=True)
+    }
+    return [_told(fault, features, scheme.crs) for fault in most_telling(found)]
+
+
+def _told(fault: Fault, features: Mapping[tuple[str, str], tuple[str, int]], crs: str) -> Fault:
+    """With its spot in degrees, and with file and feature where it is about one."""
+
+    def back(xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.column_stack(project(xy[:, 0], xy[:, 1], crs, "epsg:4326"))
+
+    file, feature = features.get((fault.level, fault.code), ("", None)) if fault.kind != "gap" else ("", None)
+    return dataclasses.replace(fault, spot=shapely.transform(fault.spot, back), file=file, feature=feature)
 
 
 def geojson(layer: Layer) -> str:

@@ -1,4 +1,4 @@
-"""An edition 边界版本: one complete, dated, immutable set of polygons, read from a city pack for the locator."""
+"""An edition 边界版本: a complete, dated, immutable set of polygons, of a city pack or of files that are loaded."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from geo import cache
 from geo.divisions import LEVELS, Division, Divisions
+from geo.fault import Fault
 from geo.layer import Layer, Progress
 from geo.mistake import Mistake, Mistakes, did_you_mean
 from geo.raster import Raster
+from geo.reading import Given, Scheme
 
-SUFFIXES = (".geojson", ".gpkg")
-FORMAT = "edition-5"
+SUFFIXES = (".geojson", ".gpkg", ".zip")
+FORMAT = "edition-6"
 SHORT = 8  # digits of its hash that an edition's id shows
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """`layers` run from coarse to fine; `findings` are overlaps, gaps and strays that do not stop the edition."""
+    """`layers` run from coarse to fine; `findings` are the faults that do not stop it."""
 
     id: str
     date: str
@@ -35,7 +36,7 @@ class Edition:
     nested: bool
     layers: Mapping[str, Layer]
     rasters: Mapping[str, Raster]
-    findings: tuple[Mistake, ...] = ()
+    findings: tuple[Fault, ...] = ()
 
     @property
     def finest(self) -> Layer:
@@ -45,36 +46,44 @@ class Edition:
 def load_edition(
     pack_dir: Path,
     divisions: Divisions,
-    levels: Sequence[str],
+    scheme: Scheme,
     *,
-    crs: str,
     cache_dir: Path,
     progress: Progress | None = None,
-    generate_cells: bool = False,
-    nested: bool = True,
     dated: str | None = None,
 ) -> Edition:
     """The edition of a pack's `boundaries/`, from the cache if the same inputs were compiled before.
 
-    `crs` is the projected system for metres. `generate_cells` draws villages and cells where the pack has neither file.
     `dated` is the day the boundaries hold for (default: the newest file's day). Raises `Mistakes` with everything that
     makes the polygons unusable.
     """
-    files, mistakes = _files(pack_dir / "boundaries", levels, generate_cells)
+    given, mistakes = _files(pack_dir / "boundaries", scheme)
     if mistakes:
         raise Mistakes(mistakes)
-    day = dated or _newest(files.values())
-    digest = _digest(files, divisions, f"{FORMAT} {crs.lower()} {nested} {generate_cells} {' '.join(levels)}")
-    path = cache_dir / f"{digest}.npz"
-    known = cache.read(path)
-    if known is None:
-        from geo.compile import compile_layers  # geopandas takes half a second to import, and a warm start needs none
+    digest = digest_of(given, divisions, scheme)
+    id_ = f"{dated or _newest(given)}-{digest[:SHORT]}"
+    if known := cache.read(cache_dir / f"{digest}.npz"):
+        return _edition(id_, *known)
+    from geo.compile import compile_files  # geopandas takes half a second to import, and a warm start needs none
 
-        compiled = compile_layers(files, divisions, levels, crs=crs, nested=nested, progress=progress)
-        rows = [dataclasses.astuple(row) for level in LEVELS for row in divisions.level(level)]
-        known = compiled, {"crs": crs, "nested": nested, "divisions": rows}
-        cache.write(path, *known)
-    return _edition(f"{day}-{digest[:SHORT]}", *known)
+    outcome = compile_files(given, divisions, scheme, progress=progress)
+    if outcome.compiled is None:
+        raise Mistakes(fault.as_mistake() for fault in outcome.faults if fault.error)
+    return keep(outcome.compiled, divisions, scheme, id_, cache_dir / f"{digest}.npz")
+
+
+def keep(compiled: cache.Compiled, divisions: Divisions, scheme: Scheme, id_: str, path: Path) -> Edition:
+    """Writes what was compiled into a file of its own."""
+    rows = [dataclasses.astuple(row) for level in LEVELS for row in divisions.level(level)]
+    head = {"crs": scheme.crs, "nested": scheme.nested, "divisions": rows}
+    cache.write(path, compiled, head)
+    return _edition(id_, compiled, head)
+
+
+def edition_in(path: Path, id_: str) -> tuple[Edition, Divisions] | None:
+    """The edition in a file, with the divisions it was made for; None when it is not there or not whole."""
+    known = cache.read(path)
+    return (_edition(id_, *known), Divisions(Division(*row) for row in known[1]["divisions"])) if known else None
 
 
 def stored_edition(cache_dir: Path, id_: str) -> tuple[Edition, Divisions] | None:
@@ -82,10 +91,7 @@ def stored_edition(cache_dir: Path, id_: str) -> tuple[Edition, Divisions] | Non
     digest = id_.rpartition("-")[2]
     if not re.fullmatch(rf"[0-9a-f]{{{SHORT}}}", digest):
         return None
-    for path in cache_dir.glob(f"{digest}*.npz"):
-        if known := cache.read(path):
-            return _edition(id_, *known), Divisions(Division(*row) for row in known[1]["divisions"])
-    return None
+    return next((found for path in cache_dir.glob(f"{digest}*.npz") if (found := edition_in(path, id_))), None)
 
 
 def _edition(id_: str, compiled: cache.Compiled, head: cache.Head) -> Edition:
@@ -99,18 +105,15 @@ def check_crs(crs: str) -> list[Mistake]:
     return wrong_crs(crs)
 
 
-def check_boundaries(
-    pack_dir: Path, divisions: Divisions, levels: Sequence[str], *, generate_cells: bool = False
-) -> list[Mistake]:
-    """Every mistake in the pack's `boundaries/` at once: files, fields, codes and shapes."""
+def check_boundaries(pack_dir: Path, divisions: Divisions, scheme: Scheme) -> list[Mistake]:
+    """Every mistake that the files in the pack's `boundaries/` show at once: files, fields, codes and shapes."""
     folder = pack_dir / "boundaries"
-    files, mistakes = _files(folder, levels, generate_cells)
-    mistakes += _strangers(folder, levels)
+    given, mistakes = _files(folder, scheme)
+    mistakes += _strangers(folder, scheme.levels)
     if len(divisions):  # without any, no polygon's code could be right
-        from geo.compile import check_polygons
+        from geo.compile import check_files
 
-        for level, path in files.items():
-            mistakes += check_polygons(path, level, divisions)
+        mistakes += check_files(given, divisions, scheme)
     return mistakes
 
 
@@ -122,8 +125,9 @@ def _strangers(folder: Path, levels: Sequence[str]) -> list[Mistake]:
     ]
 
 
-def _files(folder: Path, levels: Sequence[str], generate_cells: bool) -> tuple[dict[str, Path], list[Mistake]]:
+def _files(folder: Path, scheme: Scheme) -> tuple[list[Given], list[Mistake]]:
     files: dict[str, Path] = {}
+    levels: Sequence[str] = scheme.levels
     mistakes = [
         Mistake("city.toml", f"level {level!r}", f"one of {', '.join(LEVELS[1:])}{did_you_mean(level, LEVELS[1:])}")
         for level in levels
@@ -137,7 +141,7 @@ def _files(folder: Path, levels: Sequence[str], generate_cells: bool) -> tuple[d
         if found:
             files[level] = found[0]
     missing = [level for level in levels if level not in files]
-    drawn = {"village", "cell"} if generate_cells and "town" in files and "village" not in files else set()
+    drawn = {"village", "cell"} if scheme.drawn and "town" in files and "village" not in files else set()
     for level in missing:
         if level not in drawn:
             names = " or ".join(level + suffix for suffix in SUFFIXES)
@@ -146,21 +150,24 @@ def _files(folder: Path, levels: Sequence[str], generate_cells: bool) -> tuple[d
             )
     if not levels and not mistakes:
         mistakes.append(Mistake("city.toml", "levels", "at least one level"))
-    return files, mistakes
+    return [Given(path, level, path.name) for level, path in files.items()], mistakes
 
 
-def _newest(files: Any) -> str:
-    newest = max(path.stat().st_mtime for path in files)
+def _newest(given: Sequence[Given]) -> str:
+    newest = max(file.path.stat().st_mtime for file in given)
     return datetime.datetime.fromtimestamp(newest, datetime.UTC).date().isoformat()
 
 
-def _digest(files: Mapping[str, Path], divisions: Divisions, settings: str) -> str:
+def digest_of(given: Sequence[Given], divisions: Divisions, scheme: Scheme, base: str = "") -> str:
+    """The name of an edition by all that it is made from: the same again is the same edition."""
     from geo.cells import GENERATOR
 
-    digest = hashlib.sha256(f"{settings} {GENERATOR}\n".encode())
-    for level, path in files.items():
-        digest.update(f"{level} {path.suffix}\n".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    digest = hashlib.sha256(f"{FORMAT} {GENERATOR} {scheme} {base}\n".encode())
+    for file in given:
+        said = [sorted(file.fields.items()), file.crs, file.encoding, file.source]
+        digest.update(f"{file.level} {said}\n".encode())
+        with file.path.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
     for level in LEVELS:
         for row in divisions.level(level):
             digest.update(f"{row.code},{row.name},{row.level},{row.parent_code}\n".encode())

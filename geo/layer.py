@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
+
+from geo.datum import project
 
 Progress = Callable[[str, int, int], None]
 Objects = NDArray[np.object_]
 
 SOURCES = ("surveyed", "published", "approximate", "generated")
 UNSURE = frozenset({"approximate", "generated"})
+_STEP = 0.01  # degrees; the curve is then off by less than 2 cm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,3 +45,15 @@ def objects(values: Any) -> Objects:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def projected(polygons: Objects, crs: str) -> Objects:
+    def turn(xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.column_stack(project(xy[:, 0], xy[:, 1], "epsg:4326", crs))
+
+    return objects(list(shapely.transform(polygons, turn)))
+
+
+def metric(polygons: Objects, crs: str) -> Objects:
+    """In metres, long straight edges in steps, because they are curves there: 20 m aside in the middle of 50 km."""
+    return projected(shapely.segmentize(polygons, _STEP), crs)

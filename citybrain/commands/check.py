@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import shapely
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, exists, func, select
 
 from citybrain.casework.case import ACTIVE_ORDERS, Status
@@ -23,7 +22,6 @@ from citybrain.routing.responsibility import Responsibility, unassigned
 from citybrain.store.coverage_tables import coverage_snapshots
 from citybrain.store.database import Store
 from citybrain.store.tables import cases, deliveries, endpoints, events, ledger, work_orders
-from geo.edition import Edition
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
 KEPT = "a running service keeps the packs it was started with; start it again to take these"
@@ -45,7 +43,6 @@ def check_packs(config: Config) -> tuple[list[str], bool]:
             edition = city.edition(config.data / "editions") if not ground and len(city.divisions) else None
             layers = edition.layers.items() if edition else ()
             lines += [f"{city.level_in_english(level)}: {len(layer)} polygons" for level, layer in layers]
-            mistakes += _elsewhere(city, edition) if edition else []
         except Mistakes as error:
             mistakes += error.mistakes
         lines += _unknown_domains(city, domains)
@@ -76,18 +73,6 @@ def check_pack(folder: Path, domains: Collection[str] | None = None) -> tuple[Ci
         except ValueError as error:
             mistakes.append(Mistake("city.toml", f"webhooks.allow[{number}]", str(error)))
     return city, mistakes
-
-
-def _elsewhere(city: City, edition: Edition) -> list[Mistake]:
-    """Boundaries that lie outside the city's envelope: degrees exchanged, or another city's file."""
-    envelope = shapely.box(*city.envelope)
-    boxes = {level: shapely.total_bounds(layer.polygons) for level, layer in edition.layers.items()}
-    inside = f"inside the envelope {list(city.envelope)}"
-    return [
-        Mistake(f"boundaries/{level}", "where it lies", f"{inside}, it lies in {box.round(4).tolist()}")
-        for level, box in boxes.items()
-        if not envelope.intersects(shapely.box(*box))
-    ]
 
 
 def _unknown_domains(city: City, domains: Mapping[str, Domain]) -> list[str]:

@@ -46,7 +46,7 @@ def checked(pack: Path) -> tuple[list[str], bool]:
         ("city.toml", "version = 1", "version = 2", "city.toml: pack.version: 1, the version of packs that this software reads, found 2"),
         ("city.toml", "town = {", "twon = {", "city.toml: levels.twon: an unknown key; known are cell, county, nested, town, village; did you mean town?"),
         ("city.toml", "America/New_York", "America/New_Yrok", "did you mean America/New_York?"),
-        ("city.toml", "[-76.72, 39.19, -76.52, 39.38]", "[39.19, -76.72, 39.38, -76.52]", "boundaries/county: where it lies: inside the envelope"),
+        ("city.toml", "[-76.72, 39.19, -76.52, 39.38]", "[39.19, -76.72, 39.38, -76.52]", "county.geojson: the file: inside the envelope"),
         ("city.toml", "[-76.72, 39.19, -76.52, 39.38]", "[-76.72, 39.19]", "city.toml: city.envelope: four degrees: west, south, east, north"),
         ("city.toml", "EPSG:26985", "EPSG:4326", "city.toml: crs 'EPSG:4326': a projected system in metres, this is WGS 84"),
         ("city.toml", "allow = []", 'allow = ["10.20.0.0/16", "10.20.0.1/16"]', "city.toml: webhooks.allow[2]"),
@@ -126,7 +126,7 @@ def test_a_byte_order_mark_is_no_mistake(pack: Path) -> None:
 def test_polygons_with_other_fields_are_told_which_are_meant(pack: Path) -> None:
     path = pack / "boundaries" / "county.geojson"
     path.write_text(path.read_text().replace('"code":', '"label":'))
-    assert "county.geojson: the fields: code on every polygon, found label, name, source" in checked(pack)[0]
+    assert "county.geojson: the file: no column code; found label, name, source" in checked(pack)[0]
 
 
 def test_boundaries_of_a_level_that_the_city_lacks_are_named(pack: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from geo.divisions import read_divisions
 from geo.edition import load_edition
 from geo.locator import Locator
+from geo.reading import Scheme
 
 # A city of 2 x 2 towns in 2 counties, sides of a quarter degree, whose corners are exact binary numbers.
 ROWS = (
@@ -48,9 +49,8 @@ def make(folder, levels, nested=True, **settings):
     for level, text in levels.items():
         (folder / f"boundaries/{level}.geojson").write_text(text, encoding="utf-8")
     divisions = read_divisions(folder / "divisions.csv")
-    edition = load_edition(
-        folder, divisions, tuple(levels), crs="EPSG:4548", cache_dir=folder / "cache", nested=nested, dated="2026-01-01"
-    )
+    scheme = Scheme(tuple(levels), "EPSG:4548", nested)
+    edition = load_edition(folder, divisions, scheme, cache_dir=folder / "cache", dated="2026-01-01")
     return Locator(edition, divisions, **settings)
 
 
