@@ -21,6 +21,7 @@ from geo.layer import UNSURE, Objects, objects
 from geo.nearby import MOST_CANDIDATES, Nearby
 from geo.place import PLACE_LEVELS, Candidate, Place, Unit
 from geo.ranking import Ranked, rank
+from geo.trace import trace
 
 WIDEST_M = 10_000.0  # an accuracy circle larger than this says no more than this one
 _NOWHERE = 1e9
@@ -84,6 +85,16 @@ class Locator:
             for number, place in zip(rest, self._located(x[rest], y[rest], radius[rest]), strict=True):
                 places[number] = place
         return [place for place in places if place is not None]
+
+    def explain(self, lng: float, lat: float, accuracy_m: float | None = None) -> dict[str, Any]:
+        """The place of one finite WGS-84 point, and level by level every polygon that was tried and why."""
+        (place,) = self.locate([lng], [lat], accuracy_m)
+        radius = float(self._radius(accuracy_m, 1)[0])
+        point = self._project(lng, lat)
+        reach = self.snap_m if place.method in ("snapped", "outside") else radius
+        levels = [trace(ground, lng, lat, point, reach) for ground in self._grounds.values()]
+        settings = {"near_m": self.near_m, "snap_m": self.snap_m, "radius_m": radius, "crs": self.crs}
+        return {"place": place.as_dict(), "levels": levels, **settings}
 
     def locate_geometry(self, geometry: Any) -> Place:
         """The place of a valid WGS-84 geometry: every polygon it touches with its share, the largest first."""
