@@ -116,18 +116,19 @@ class Locator:
     def locate_address(self, text: str) -> Place:
         """The place of the one division an address names, of one a level where levels do not nest; several that fit
         equally well become candidates."""
-        found = [self._addresses.match(text)] if self.edition.nested else self._addresses.match_levels(text)
+        found = [self._addresses.read(text)] if self.edition.nested else self._addresses.read_levels(text)
         path: dict[str, str] = {}
-        for rows in found:
+        for rows, _ in found:
             path |= self.divisions.path(rows[0].code) if len(rows) == 1 else {}
         candidates = tuple(
             Candidate(row.level, row.code, row.name, round(1.0 / len(rows), 4))
-            for rows in found
+            for rows, _ in found
             if len(rows) > 1
             for row in rows[:MOST_CANDIDATES]
         )
         place = self._place("address", path) if path else Place("none", self.edition.id)
-        return _with(place, candidates=candidates) if candidates else place
+        matched = tuple(word for each in found for word in each.words)[:MOST_CANDIDATES]
+        return _with(place, candidates=candidates, matched=matched)
 
     def _at_once(self, lng: float, lat: float, radius: float) -> Place | None:
         """The place of a point with nothing uncertain about it, else None."""
