@@ -147,15 +147,42 @@ def copy(to: str | None, gives_up: bool) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})  # half of the world has negative longitudes
-@click.argument("lng", type=float)
-@click.argument("lat", type=float)
+@click.argument("lng", type=float, required=False)
+@click.argument("lat", type=float, required=False)
 @click.option("--datum", help="wgs84, cgcs2000, gcj02, bd09, epsg:NNNN; default: the city's.")
-def locate(lng: float, lat: float, datum: str | None) -> None:
-    """Where a point is. Example in Meizhou: citybrain locate 116.1222 24.2886 --datum gcj02"""
-    from citybrain.intake.placing import place_of
+@click.option("--accuracy", type=click.FloatRange(min=0), metavar="METRES", help="Radius of what is uncertain.")
+@click.option("--explain", "explained", is_flag=True, help="Every polygon that was tried, and why the winner won.")
+@click.option("--csv", "source", metavar="FILE", help="Place every line of a CSV file instead; `-` is standard input.")
+@click.option("--to", "target", default="-", metavar="FILE", help="For the lines with their places.  [default: stdout]")
+@click.option("--lng", "lng_column", metavar="COLUMN", help="Default: lng, lon, longitude, x or 经度.")
+@click.option("--lat", "lat_column", metavar="COLUMN", help="Default: lat, latitude, y or 纬度.")
+@click.option("--accuracy-column", metavar="COLUMN", help="Metres, where a line has some.")
+@click.option("--encoding", default="utf-8-sig", show_default=True, help="Of the file, such as gb18030.")
+@click.option("--delimiter", default=",", show_default=True)
+@click.option("--prefix", default="place_", show_default=True, help="Of the columns that are added.")
+def locate(
+    lng: float | None, lat: float | None, datum: str | None, accuracy: float | None, explained: bool,
+    lng_column: str | None, lat_column: str | None, accuracy_column: str | None, **file: Any,
+) -> None:  # fmt: skip
+    """Where a point is, or each line of a CSV file.
 
-    location = {"lng": lng, "lat": lat} | ({"datum": datum} if datum else {})
-    _answer(lambda here: place_of(location, here))
+    \b
+    Examples in Meizhou:
+      citybrain locate 116.1222 24.2886 --datum gcj02 --explain
+      citybrain locate --csv points.csv --to placed.csv --lng X --lat Y --datum bd09
+    """
+    from citybrain.commands.locate import Table, locate_csv
+    from citybrain.intake.placing import explain_place, place_of
+
+    if (file["source"] is None) != (lng is not None and lat is not None):
+        raise click.UsageError("either LNG and LAT, or --csv FILE")
+    if file["source"] is None:
+        location = {"lng": lng, "lat": lat, "datum": datum, "accuracy_m": accuracy}
+        known = {field: value for field, value in location.items() if value is not None}
+        _answer(lambda here: (explain_place if explained else place_of)(known, here))
+    else:
+        table = Table(lng=lng_column, lat=lat_column, accuracy=accuracy_column, datum=datum, **file)
+        _told(lambda: click.echo(locate_csv(table, _open(Config.load())), err=True))
 
 
 @main.command()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import ahocorasick
 
 from geo.divisions import LEVELS, Division, Divisions
+from geo.place import Match
 
 LONGEST = 500  # characters of an address that are read
 # Longest first: the ends that say what a division is, which people leave out when they write an address.
@@ -58,6 +60,13 @@ class _Named:
         return self.start <= other.start and other.end <= self.end and self.length > other.length
 
 
+class Read(NamedTuple):
+    """What a text names: one division, or several that fit equally well, and the words that say so."""
+
+    rows: list[Division]
+    words: tuple[Match, ...]
+
+
 class AddressIndex:
     """Every way each division's name is written, searched for all at once. Safe to share between threads."""
 
@@ -74,24 +83,34 @@ class AddressIndex:
         self._words.make_automaton()
 
     def match(self, text: str) -> list[Division]:
+        """The rows of `read`."""
+        return self.read(text).rows
+
+    def read(self, text: str) -> Read:
         """The divisions below the city that the text names best, by code: one if it is clear, several if equally good.
 
         A division counts together with those above it that stand before it in the text (after it in Latin letters). A
         chain that contradicts another division in the text is out; of the others the one that explains most characters
         wins, then the most specific.
         """
-        named = self._named(_plain(text[:LONGEST]))
+        text = _plain(text[:LONGEST])
+        named = self._named(text)
         scores = {code: self._score(code, named) for code in named}
         best = max((score for score in scores.values() if score is not None), default=None)
         rows = [
             self._divisions.get(code) for code, score in sorted(scores.items()) if score == best and best is not None
         ]
-        return [row for row in rows if row is not None and row.level != LEVELS[0]]
+        return self._read([row for row in rows if row is not None and row.level != LEVELS[0]], named, text)
 
     def match_levels(self, text: str) -> list[list[Division]]:
+        """The rows of `read_levels`."""
+        return [found.rows for found in self.read_levels(text)]
+
+    def read_levels(self, text: str) -> list[Read]:
         """The divisions that the text names, level by level, coarse to fine: for cities whose levels do not nest, where
         no name says anything about another."""
-        named = self._named(_plain(text[:LONGEST]))
+        text = _plain(text[:LONGEST])
+        named = self._named(text)
         found: dict[str, list[Division]] = {level: [] for level in LEVELS[1:]}
         for code, span in sorted(named.items()):
             row = self._divisions.get(code)
@@ -100,7 +119,17 @@ class AddressIndex:
             rivals = (named[other.code] for other in self._divisions.level(row.level) if other.code in named)
             if not any(other.holds(span) for other in rivals):
                 found[row.level].append(row)
-        return [rows for rows in found.values() if rows]
+        return [self._read(rows, named, text) for rows in found.values() if rows]
+
+    def _read(self, rows: list[Division], named: Mapping[str, _Named], text: str) -> Read:
+        """With the words for each row and for what is above it."""
+        words = {
+            code: Match(level, code, text[named[code].start : named[code].end])
+            for row in rows
+            for level, code in self._divisions.path(row.code).items()
+            if code in named
+        }
+        return Read(rows, tuple(words.values()))
 
     def _named(self, text: str) -> dict[str, _Named]:
         """For each division its longest spelling in the text, the first of equal ones."""

@@ -21,7 +21,7 @@ class Ground:
 
     def __init__(self, layer: Layer, raster: Raster, crs: str) -> None:
         self.layer = layer
-        self._raster, self._covering = raster, Covering(layer.polygons)
+        self.raster, self._covering = raster, Covering(layer.polygons)
         self._polygons, self._projected = layer.polygons, layer.projected
         self._edges = shapely.boundary(layer.projected)
         self._tree = self._covering.tree
@@ -33,7 +33,7 @@ class Ground:
 
     def contains(self, lng: Floats, lat: Floats) -> Indices:
         """The polygon that covers each WGS-84 point, edges and corners included; the lowest code where several do."""
-        return self._raster.locate(lng, lat, self._covering)
+        return self.raster.locate(lng, lat, self._covering)
 
     def clearance(self, lng: Floats, lat: Floats) -> Floats:
         """Metres, at least, from each WGS-84 point to the nearest edge; below zero: ask `near_edge`."""
@@ -57,6 +57,14 @@ class Ground:
     def to_edge(self, index: Indices, points: Any) -> Floats:
         """Metres from each projected point to the edge of polygon `index`."""
         return np.asarray(shapely.distance(self._edges[index], points))
+
+    def around(self, lng: float, lat: float) -> Indices:
+        """The polygons in whose box a WGS-84 point lies."""
+        return np.asarray(self._tree.query(shapely.points(lng, lat)))
+
+    def within(self, point: Any, reach: float) -> Indices:
+        """The polygons within `reach` metres of a projected point."""
+        return np.asarray(self._metres.query(point, predicate="dwithin", distance=reach))
 
     def shares_of_circles(self, points: Any, radius: Floats, reach: Floats) -> tuple[Indices, Indices, Floats, Floats]:
         """Rows (point, polygon, share, distance) for every polygon within `reach` metres of a projected point: its part

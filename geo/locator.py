@@ -21,6 +21,7 @@ from geo.layer import UNSURE, Objects, objects
 from geo.nearby import MOST_CANDIDATES, Nearby
 from geo.place import PLACE_LEVELS, Candidate, Place, Unit
 from geo.ranking import Ranked, rank
+from geo.trace import trace
 
 WIDEST_M = 10_000.0  # an accuracy circle larger than this says no more than this one
 _NOWHERE = 1e9
@@ -85,6 +86,16 @@ class Locator:
                 places[number] = place
         return [place for place in places if place is not None]
 
+    def explain(self, lng: float, lat: float, accuracy_m: float | None = None) -> dict[str, Any]:
+        """The place of one finite WGS-84 point, and level by level every polygon that was tried and why."""
+        (place,) = self.locate([lng], [lat], accuracy_m)
+        radius = float(self._radius(accuracy_m, 1)[0])
+        point = self._project(lng, lat)
+        reach = self.snap_m if place.method in ("snapped", "outside") else radius
+        levels = [trace(ground, lng, lat, point, reach) for ground in self._grounds.values()]
+        settings = {"near_m": self.near_m, "snap_m": self.snap_m, "radius_m": radius, "crs": self.crs}
+        return {"place": place.as_dict(), "levels": levels, **settings}
+
     def locate_geometry(self, geometry: Any) -> Place:
         """The place of a valid WGS-84 geometry: every polygon it touches with its share, the largest first."""
         middle = shapely.get_coordinates(shapely.point_on_surface(geometry))[0]
@@ -105,18 +116,19 @@ class Locator:
     def locate_address(self, text: str) -> Place:
         """The place of the one division an address names, of one a level where levels do not nest; several that fit
         equally well become candidates."""
-        found = [self._addresses.match(text)] if self.edition.nested else self._addresses.match_levels(text)
+        found = [self._addresses.read(text)] if self.edition.nested else self._addresses.read_levels(text)
         path: dict[str, str] = {}
-        for rows in found:
+        for rows, _ in found:
             path |= self.divisions.path(rows[0].code) if len(rows) == 1 else {}
         candidates = tuple(
             Candidate(row.level, row.code, row.name, round(1.0 / len(rows), 4))
-            for rows in found
+            for rows, _ in found
             if len(rows) > 1
             for row in rows[:MOST_CANDIDATES]
         )
         place = self._place("address", path) if path else Place("none", self.edition.id)
-        return _with(place, candidates=candidates) if candidates else place
+        matched = tuple(word for each in found for word in each.words)[:MOST_CANDIDATES]
+        return _with(place, candidates=candidates, matched=matched)
 
     def _at_once(self, lng: float, lat: float, radius: float) -> Place | None:
         """The place of a point with nothing uncertain about it, else None."""

@@ -5,72 +5,108 @@ from typing import Annotated, Any
 
 import numpy as np
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from citybrain.access import Asker, Here
 from citybrain.installation import Installation
 from citybrain.intake.body import MIB, read_body
-from citybrain.intake.placing import place_of
+from citybrain.intake.placing import explain_place, place_of
 from citybrain.keys import Key
 from citybrain.problem import Problem, field_errors, invalid, not_found
 from citybrain.strict_json import parse_json
 from geo.compile import geojson
-from geo.datum import UnknownDatum, to_wgs84
+from geo.datum import Floats, UnknownDatum, to_wgs84
 from geo.divisions import Division
 
 routes = APIRouter(prefix="/api/v1", tags=["places 位置"])
+MOST_POINTS = 100_000
 LOCATE_BYTES = 8 * MIB  # 100,000 points with all their digits take five
-Datum = Annotated[str | None, Query(max_length=20)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
-def _described(model: type[BaseModel]) -> dict[str, Any]:
+def _described(*models: type[BaseModel]) -> dict[str, Any]:
     """For the reference, of a body that is read by hand: a framework would parse it before asking for a key."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    schema = {"anyOf": [model.model_json_schema() for model in models]}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-class Points(BaseModel):
+class _Bulk(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    points: list[tuple[Finite, Finite]] = Field(max_length=100_000, fail_fast=True)
     datum: str | None = None
     levels: list[str] = []
 
 
-@routes.get("/locate")
-def locate_point(
+class Points(_Bulk):
+    points: list[tuple[Finite, Finite]] = Field(max_length=MOST_POINTS, fail_fast=True)
+
+
+class Columns(_Bulk):
+    """The same points as two columns."""
+
+    lng: list[Finite] = Field(max_length=MOST_POINTS, fail_fast=True)
+    lat: list[Finite] = Field(max_length=MOST_POINTS, fail_fast=True, description="as many as lng")
+
+
+def _read(raw: bytes) -> tuple[_Bulk, Floats, Floats]:
+    asked = parse_json(raw)
+    model = Columns if isinstance(asked, dict) and "points" not in asked and {"lng", "lat"} & asked.keys() else Points
+    try:
+        body = model.model_validate(asked)
+    except ValidationError as error:
+        raise Problem(422, "the points cannot be read", errors=field_errors(error.errors())) from None
+    if isinstance(body, Columns):
+        if len(body.lng) != len(body.lat):
+            raise invalid("lat", f"{len(body.lat)} numbers beside {len(body.lng)} in lng", "as many as in lng")
+        return body, np.array(body.lng, float), np.array(body.lat, float)
+    points = np.array(body.points, float).reshape(-1, 2)
+    return body, points[:, 0], points[:, 1]
+
+
+def _asked(
     key: Asker,
     here: Here,
     lng: Annotated[float, Query(allow_inf_nan=False)],
     lat: Annotated[float, Query(allow_inf_nan=False)],
-    datum: Datum = None,
+    datum: Annotated[str | None, Query(max_length=20)] = None,
+    accuracy_m: Annotated[float | None, Query(allow_inf_nan=False, ge=0, le=100_000)] = None,
 ) -> dict[str, Any]:
-    """The place of one point."""
     location = {"lng": lng, "lat": lat, "datum": datum or key.datum or here.city.default_datum}
+    return location if accuracy_m is None else {**location, "accuracy_m": accuracy_m}
+
+
+Asked = Annotated[dict[str, Any], Depends(_asked)]
+
+
+@routes.get("/locate")
+def locate_point(location: Asked, here: Here) -> dict[str, Any]:
+    """The place of one point."""
     return place_of(location, here)
 
 
-@routes.post("/locate", openapi_extra=_described(Points))
+@routes.get("/locate/explain")
+def explain_point(location: Asked, here: Here) -> dict[str, Any]:
+    """The place of one point, and level by level every polygon that was tried and why the winner won."""
+    return explain_place(location, here)
+
+
+@routes.post("/locate", openapi_extra=_described(Points, Columns))
 async def locate_points(request: Request, key: Asker, here: Here) -> Response:
-    """Codes by level, in the order of the points; null outside."""
+    """Codes by level, in the order of the points; null outside. Columns in, columns out."""
     body = await read_body(request, LOCATE_BYTES)
     return await asyncio.to_thread(_located, body, key, here)
 
 
 def _located(raw: bytes, key: Key, here: Installation) -> Response:
-    try:
-        body = Points.model_validate(parse_json(raw))
-    except ValidationError as error:
-        raise Problem(422, "the points cannot be read", errors=field_errors(error.errors())) from None
+    body, x, y = _read(raw)
     levels = body.levels or list(here.city.levels)
     for level in levels:
         if level not in here.city.levels:
             raise invalid("levels", f"{level!r} is no level of this city", _levels(here))
-    points = np.array(body.points, float).reshape(-1, 2)
     try:
-        lng, lat = to_wgs84(points[:, 0], points[:, 1], body.datum or key.datum or here.city.default_datum)
+        lng, lat = to_wgs84(x, y, body.datum or key.datum or here.city.default_datum)
     except UnknownDatum as error:
         raise invalid("datum", str(error), "name the datum that the points really use") from None
     found = here.locator.codes(lng, lat, levels)

@@ -88,15 +88,28 @@ def locate_again(locations: Sequence[dict[str, Any]], city: City, locator: Locat
     return locate(spots, locator)
 
 
+def explain_place(raw: dict[str, Any], here: Installation) -> dict[str, Any]:
+    """The place of one point, and every polygon that was tried. Raises the same Problems as reporting it would."""
+    spot = _spot_of(raw, here)
+    if not spot.has_point:
+        return {"given": raw, "place": locate([spot], here.locator)[0].as_dict(), "levels": []}
+    lng, lat = _turned(float(spot.location.lng or 0), float(spot.location.lat or 0), spot.datum)
+    return {"given": {**raw, "datum": spot.datum}, **here.locator.explain(lng, lat, spot.location.accuracy_m)}
+
+
 def place_of(raw: dict[str, Any], installation: Installation) -> dict[str, Any]:
     """The place of a location that an operator gives by hand."""
+    return locate([_spot_of(raw, installation)], installation.locator)[0].as_dict()
+
+
+def _spot_of(raw: dict[str, Any], installation: Installation) -> Spot:
     try:
         location = Location.model_validate(raw)
     except ValidationError as error:
         found = ({**each, "loc": ("location", *each["loc"])} for each in error.errors())
         errors = field_errors(found, installation.remedies)
         raise Problem(422, f"{errors[0].field}: {errors[0].message}", errors=errors) from None
-    return locate([check_location(location, None, installation)], installation.locator)[0].as_dict()
+    return check_location(location, None, installation)
 
 
 def _without_point(location: Location, locator: Locator) -> Place:

@@ -126,6 +126,55 @@ def test_one_hundred_thousand_points_are_located_at_once(shared_service: Service
         assert place["method"] == "snapped" or codes == {level: found[level][number] for level in LEVELS}
 
 
+def test_columns_in_give_the_same_columns_out(shared_service: Service) -> None:
+    points = [[116.1222, 24.2886], [0.0, 0.0], [116.4, 24.0]]
+    columns = {"lng": [lng for lng, _ in points], "lat": [lat for _, lat in points]}
+    assert shared_service.post(LOCATE, columns) == shared_service.post(LOCATE, {"points": points})
+    refused(shared_service.call("POST", LOCATE, {"lng": [116.1]}), "lat")
+    refused(shared_service.call("POST", LOCATE, {"lng": [116.1], "lat": [24.1, 24.2]}), "lat")
+    refused(shared_service.call("POST", LOCATE, {"lng": [116.1, "x"], "lat": [24.1, 24.2]}), "lng.1")
+    refused(shared_service.call("POST", LOCATE, {**columns, "points": points}), "lng")
+
+
+def test_explanation_tells_every_polygon_that_was_tried_and_why_the_winner_won(shared_service: Service) -> None:
+    query = "lng=116.1222&lat=24.2886&datum=gcj02"
+    told = shared_service.get(f"{LOCATE}/explain?{query}")
+    assert told["place"] == shared_service.get(f"{LOCATE}?{query}")
+    assert [each["level"] for each in told["levels"]] == list(LEVELS)
+    for each in told["levels"]:
+        assert each["winner"] == told["place"][each["level"]]["code"]
+        assert each["box"] in ("inside", "cut", "mixed")
+        covering = [tried["code"] for tried in each["tried"] if tried["covers"]]
+        assert each["winner"] == min(covering)
+        assert each["because"].startswith(each["winner"])
+        assert all(tried["edge_m"] >= 0 for tried in each["tried"])
+
+
+def test_explanation_of_a_border_names_both_sides_and_the_lowest_code(shared_service: Service) -> None:
+    """A corner of the county's polygon is a corner of its neighbours' too, or lies on the city's rim."""
+    boundaries = shared_service.get("/api/v1/boundaries/county.geojson")
+    shapes = {each["properties"]["code"]: each["geometry"] for each in boundaries["features"]}
+    ring = shapes["441402"]["coordinates"]
+    lng, lat = (ring[0] if shapes["441402"]["type"] == "Polygon" else ring[0][0])[0]
+    told = shared_service.get(f"{LOCATE}/explain?lng={lng}&lat={lat}&datum=wgs84&accuracy_m=25")
+    county = told["levels"][0]
+    covering = [tried["code"] for tried in county["tried"] if tried["covers"]]
+    assert len(covering) > 1
+    assert county["winner"] == min(covering)
+    assert "lowest code" in county["because"]
+    assert [tried["edge_m"] for tried in county["tried"] if tried["covers"]] == [0.0] * len(covering)
+    candidates = [each for each in told["place"]["candidates"] if each["level"] == "county"]
+    uncovered = told["place"].get("uncovered", {}).get("county", 0)
+    assert sum(each["share"] for each in candidates) + uncovered == pytest.approx(1, abs=1e-9)
+    assert {each["distance_m"] for each in candidates if each["code"] in covering} == {0.0}
+
+
+def test_explanation_of_a_bad_point_is_refused_like_its_place(shared_service: Service) -> None:
+    refused(shared_service.call("GET", f"{LOCATE}/explain?lng=24.2886&lat=116.1222"), "location")
+    refused(shared_service.call("GET", f"{LOCATE}/explain?lng=116.1&lat=24.2&accuracy_m=-1"), "accuracy_m")
+    assert shared_service.call("GET", f"{LOCATE}/explain?lng=116.1&lat=24.2", None, "").status == 401
+
+
 def test_only_the_levels_asked_for_are_told(shared_service: Service) -> None:
     found = shared_service.post(LOCATE, {"points": [[116.1222, 24.2886], [0, 0]], "datum": "gcj02", "levels": ["town"]})
     assert found == {"town": ["441402004", None]}
