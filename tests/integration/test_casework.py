@@ -122,6 +122,11 @@ def test_conflicts_and_refusals_read_the_same_over_http(service: Any) -> None:
     missing = service.call("POST", f"{path}/return", {"version": 2})
     assert (missing.status, missing.body["errors"][0]["field"]) == (422, "reason")
     assert service.call("POST", f"{path}/approve").status == 404
+    for text in (b"NaN", b'"\\u0000"', b'"\\ud800"', b"[" * 40 + b"]" * 40):
+        refused = service.call("POST", f"{path}/note", b'{"version": 2, "text": ' + text + b"}")
+        assert (refused.status, refused.headers["content-type"]) == (422, "application/problem+json"), text
+    assert service.call("POST", "/api/v1/cases/actions", b'{"items": [Infinity]}').status == 422
+    assert service.get(path)["version"] == 2
     assert service.call("POST", "/api/v1/cases/none/note", {"version": 2, "text": "三"}).status == 404
 
 

@@ -1,6 +1,7 @@
 """Several at once, on both stores: SQLite has one writer, PostgreSQL has rows, locks and unique keys to hold to.
 Whoever comes second waits, is told, or finds it done; nobody is told that the store is in a deadlock."""
 
+import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -14,8 +15,10 @@ from desk import ADMIN, Desk
 from postgres import both_stores
 from posting import FAILED, OK, claim, end, switch
 from sqlalchemy import true
-from steps import FIRE
+from steps import BODIES, FIRE
+from wholeness import check_whole
 
+from citybrain.casework.case import STEPS
 from citybrain.casework.opening import open_cases
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.api import retry_delivery
@@ -30,6 +33,7 @@ from citybrain.store.tables import cases, deliveries, events, feedbacks, keys, l
 from workers.handle import handle_batch
 
 pytestmark = both_stores
+SEQUENCES = int(os.environ.get("CITYBRAIN_SEQUENCES", "25"))
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # merged
 Call = Callable[[], Any]
 
@@ -138,6 +142,29 @@ def test_cases_are_split_while_others_are_opened(desk: Desk) -> None:
     desk.handle("fire")
     assert {row.state for row in desk.rows(events)} <= {"cased", "triage"}
     assert desk.broken() == []
+
+
+def test_whatever_several_people_do_at_once_every_case_stays_whole(desk: Desk) -> None:
+    """Each case is worked by three at once, each going on with what it last saw. CITYBRAIN_SEQUENCES=1000 for more."""
+    desk.report(*[{}] * SEQUENCES)
+    desk.handle()
+    for number, case in enumerate(desk.rows(cases)):
+        at_once(*(partial(work, desk, case.id, random.Random(f"{number}-{each}")) for each in range(3)))
+    check_whole(desk)
+
+
+def work(desk: Desk, case_id: str, chance: random.Random) -> None:
+    case = desk.case(case_id)
+    for _ in range(4):
+        if chance.random() < 0.4:
+            answer = chance.choice(["accepted", "completed", "completed", "returned"])
+            with suppress(Problem):
+                desk.answer(desk.lead(case_id).id, answer, f"f-{chance.random()}")
+        else:
+            action = chance.choice(sorted(set(STEPS) - {"merge", "split", "judge", "appeal"}))
+            with suppress(Problem):
+                desk.act(case_id, action, version=case.version, **BODIES[action])
+        case = desk.case(case_id) if chance.random() < 0.7 else case
 
 
 def test_a_feedback_sent_several_times_at_once_is_taken_once(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from citybrain.casework.case import STEPS, OrderStatus, Status, legal_actions, status_after_feedback
+from citybrain.casework.drawing import PAGE, drawn
 from citybrain.casework.hindrance import check_possible
 from citybrain.casework.turn import parse_request
 from citybrain.practice import Action, Practice
@@ -77,6 +78,12 @@ def test_whatever_is_not_legal_is_409_and_names_what_is(action: str, status: str
 def test_a_void_case_has_no_legal_action_and_a_closed_one_can_only_be_reopened_or_contested() -> None:
     assert legal_actions("void") == []
     assert legal_actions("closed") == ["reopen", "appeal", "judge"]
+
+
+def test_the_page_about_cases_is_drawn_from_the_tables() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == drawn(page), "run: python -m citybrain.casework.drawing"
+    assert "| extend | dispatched, accepted | same | until, reason | extended | admin, operator | supervisor |" in page
 
 
 @pytest.mark.parametrize("body", [{"version": 1}, {}, None, {"version": "x"}])

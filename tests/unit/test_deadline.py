@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import citybrain
+from citybrain.casework.supervision import threshold_moments
 from citybrain.deadline import UNITS, Calendar, Clock, Limit
+from citybrain.practice import THRESHOLDS
 
 CALENDAR_CSV = Path(citybrain.__file__).parent / "cities" / "meizhou" / "calendar.csv"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -31,7 +33,9 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
 
 
-# Worked out by hand with a wall calendar and the State Council's notices.
+# Worked out by hand with a wall calendar and the notices of the General Office of the State Council on holidays and
+# make-up working days: 国办发明电〔2023〕7号 for 2024, 〔2024〕12号 for 2025, and that of 2025-11-04 for 2026
+# (SOURCES.md of the city pack).
 TABLE = [
     # an ordinary week of 2026: Monday is 11-16
     ("2026-11-16 08:00", 8, "working_hours", "2026-11-16 18:00"),  # ends at closing, not the next morning
@@ -64,6 +68,24 @@ TABLE = [
     # a holiday in the middle of a week 2024, and a worked Sunday before it
     ("2024-04-03 17:00", 1.5, "working_hours", "2024-04-07 08:30"),
     ("2024-10-12 08:00", 2, "working_days", "2024-10-14 18:00"),
+    # 春节 2024: 02-10 to 02-17 free, Sundays 02-04 and 02-18 worked; 02-09 is a Friday like any other
+    ("2024-02-03 10:00", 1, "working_days", "2024-02-04 18:00"),  # from a Saturday into the worked Sunday
+    ("2024-02-09 16:00", 4, "working_hours", "2024-02-18 10:00"),
+    # 劳动节 2024: 05-01 to 05-05 free, Sunday 04-28 and Saturday 05-11 worked
+    ("2024-04-30 17:59", 0.5, "working_hours", "2024-05-06 08:29"),
+    ("2024-05-10 12:00", 12, "working_hours", "2024-05-11 18:00"),
+    # 端午 2024 is a Monday; 中秋 2024-09-15 to 17, Saturday 09-14 worked
+    ("2024-06-07 15:00", 5, "working_hours", "2024-06-11 10:00"),
+    ("2024-09-13 17:00", 10, "working_hours", "2024-09-18 09:00"),
+    # 国庆 and 中秋 2025: 10-01 to 10-08, Sunday 09-28 and Saturday 10-11 worked
+    ("2025-09-26 16:00", 12, "working_hours", "2025-09-29 10:00"),
+    ("2025-09-30 17:30", 1, "working_days", "2025-10-09 17:30"),
+    ("2025-10-10 13:00", 8, "working_hours", "2025-10-11 12:00"),
+    # 劳动节 2025 and 2026, 端午 2025 (Monday 06-02) and 2026 (Friday 06-19)
+    ("2025-04-25 17:00", 2, "working_hours", "2025-04-27 09:00"),
+    ("2025-05-30 17:30", 1, "working_hours", "2025-06-03 08:30"),
+    ("2026-04-30 15:00", 2, "working_days", "2026-05-07 15:00"),
+    ("2026-06-18 14:00", 1, "working_days", "2026-06-22 12:00"),
     # round the clock
     ("2026-09-30 23:50", 15, "minutes", "2026-10-01 00:05"),
     ("2026-09-30 16:00", 2, "urgent_hours", "2026-09-30 18:00"),
@@ -298,6 +320,66 @@ def test_working_time_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Calendar(SHANGHAI, weekdays, hours, {})
+
+
+DAYS = [date(2023, 12, 1) + timedelta(days) for days in range(1300)]
+
+
+def _working_minutes() -> np.ndarray:
+    """Of every minute from DAYS[0] on whether it is worked: from the published days and the hours on the wall."""
+    published = _published_days()
+    opens = [any(int(a[:2]) * 60 <= minute < int(b[:2]) * 60 for a, b in HOURS) for minute in range(1440)]
+    closed = [False] * 1440
+    worked = [published.get(day, "workday" if day.weekday() < 5 else "holiday") == "workday" for day in DAYS]
+    return np.array([minute for day in worked for minute in (opens if day else closed)])
+
+
+def _walk(working: np.ndarray, start: np.ndarray, minutes: np.ndarray) -> np.ndarray:
+    """The slow and obvious way, for many walkers at once: each takes a minute at a time and counts those worked."""
+    at, left = start.copy(), minutes.copy()
+    walking = np.flatnonzero(left)
+    while walking.size:
+        left[walking] -= working[at[walking]]
+        at[walking] += 1
+        walking = walking[left[walking] > 0]
+    return at
+
+
+def test_ten_thousand_due_times_and_thresholds_are_where_walks_from_minute_to_minute_end() -> None:
+    """Over three years' holidays, year ends and midnights."""
+    chance = np.random.default_rng(47678)
+    begin = round(datetime.combine(DAYS[0], datetime.min.time(), SHANGHAI).timestamp())
+    start = chance.integers(0, (date(2026, 12, 31) - DAYS[0]).days * 1440, 10_000)
+    for number, year in enumerate((2024, 2025, 2026)):  # nights of the new year
+        start[number * 300 : (number + 1) * 300] = (date(year, 1, 1) - DAYS[0]).days * 1440 + np.arange(-150, 150)
+    quarters = chance.integers(1, 241, start.size)  # up to two working days
+    working = _working_minutes()
+    ends = {part: _walk(working, start, quarters * part) for part in (3, 4, 8)}
+
+    limits = [Limit(minutes / 60, "working_hours") for minutes in (quarters * 4).tolist()]
+    due = MEIZHOU.due((begin + start * 60) * 1000, limits)
+    assert ((due // 1000 - begin) // 60 == ends[4]).all()
+    seconds = quarters * 60.0
+    for part, moved in ((3, -seconds), (8, 4 * seconds)):  # a quarter left, and twice the limit
+        found = MEIZHOU.moved(due, moved, "working")
+        assert ((found // 1000 - begin) // 60 == ends[part]).all()
+
+
+def test_thresholds_are_told_from_the_due_time_a_tick_after_it_where_they_lie_past_it() -> None:
+    due = round(_at("2025-04-29 09:00").timestamp() * 1000)
+    moments = threshold_moments(MEIZHOU, due, 2, "working_days", THRESHOLDS)
+    expected = [_at(text) for text in ("2025-04-28 15:00", "2025-04-29 09:00", "2025-04-29 09:00", "2025-05-06 09:00")]
+    late = [0, 0, 1, 1]
+    assert moments == tuple(round(at.timestamp() * 1000) + more for at, more in zip(expected, late, strict=True))
+    urgent = threshold_moments(MEIZHOU, due, 2, "urgent_hours", THRESHOLDS)
+    assert [moment - due for moment in urgent] == [-30 * 60_000, 0, 1, 2 * 3_600_000 + 1]
+
+
+def test_a_threshold_beyond_all_calendars_never_comes_and_the_others_do() -> None:
+    due = round(datetime(2198, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    moments = threshold_moments(MEIZHOU, due, 300_000, "working_days", THRESHOLDS)
+    assert (moments[1], moments[2]) == (due, due + 1)
+    assert moments[3] > due * 1000
 
 
 def test_meizhou_s_published_days_differ_from_the_week_and_add_up() -> None:
