@@ -65,7 +65,7 @@ def _decide_and_commit(here: Installation, domain: str, rows: Sequence[Row[Any]]
         filed = [Filed.of_record(row, here.city.zone) for row in rows]
         decisions = here.domains[domain].decide(filed, here.context(domain, now))
         basis = here.basis(domain)
-        due = here.store.transact(lambda tx: open_cases(tx, rows, decisions, basis, here.city, now))
+        due = here.store.transact(lambda tx: open_cases(tx, rows, decisions, basis, here, now))
     except ClaimLost:
         log.warning("batch of %d events of %s was claimed by another worker meanwhile", len(rows), domain)
     except StoreUnavailable as error:

@@ -10,8 +10,8 @@ from sqlalchemy import Column, Float
 
 from citybrain.store.tables import cases, work_orders
 
-# The chain's own head, checked with the chain, and what only says whether further reports join.
-ELSEWHERE = frozenset({"entries", "head", "merge_key"})
+# The chain's own head, checked with the chain; what says whether further reports join; what follows from the place.
+ELSEWHERE = frozenset({"entries", "head", "merge_key", "last_event_at", "lng", "lat"})
 Field = tuple[str, bool, bool]  # name, whether it is a number with a fraction, whether nothing is told by a default
 
 

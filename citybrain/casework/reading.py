@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func
 
 from citybrain.casework.case import ENDED, OPEN, Status, legal_actions
 from citybrain.casework.message import deadline
+from citybrain.casework.relations import is_muted, muted_by, relations
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.attempts import with_attempts
@@ -56,6 +57,8 @@ def filtered(query: Select[Any], city: City, asked: Mapping[str, Any], now: int)
     if asked.get("overdue") is not None:
         late = (cases.c.due_at < now) & cases.c.status.in_((Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED))
         query = query.where(late if asked["overdue"] else ~func.coalesce(late, False))
+    if asked.get("muted") is not None:
+        query = query.where(is_muted() if asked["muted"] else ~is_muted())
     if q := asked.get("q"):
         query = query.where(contains(q, cases.c.title, cases.c.number))
     return query
@@ -68,6 +71,7 @@ def short(row: Row[Any], city: City, now: int) -> dict[str, Any]:
         "department": row.lead,
         "triage_reason": row.triage_reason,
         "merged_into": row.merged_into,
+        **{name: getattr(row, name) for name in ("related_to", "parent_id", "inhibited_by", "silence_id")},
         "deadline": deadline(values, city, now),
         "opened_at": rfc3339(row.opened_at, city.zone),
         "updated_at": rfc3339(row.updated_at, city.zone),
@@ -89,7 +93,7 @@ def case_of(tx: Connection, case_id: str) -> Row[Any]:
     return tx.execute(select(cases).where(cases.c.id == case_id)).one()
 
 
-def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, Any]:
+def whole_case(tx: Connection, row: Row[Any], here: Installation, key: Key) -> dict[str, Any]:
     """A case with its events, orders, deliveries and the timeline drawn from its ledger."""
     city, now = here.city, here.clock()
     orders = tx.execute(select(work_orders).where(work_orders.c.case_id == row.id).order_by(work_orders.c.id)).all()
@@ -105,6 +109,8 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, A
     return short(row, city, now) | {
         "explanation": _explanation(tx, entries[0], here) if entries else None,
         "actions": legal_actions(row.status),
+        "relations": relations(tx, row, key, city),
+        "muted": muted_by(tx, row, city),
         "events": [_event(event, city) for event in of_case],
         "work_orders": [order_dict(order, row, city, now) for order in orders],
         "deliveries": with_attempts(tx, sent, city),
