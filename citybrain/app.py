@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from citybrain.access import asker
 from citybrain.api import health, places, registers, roots, sessions, stream
 from citybrain.casework import api as casework
-from citybrain.casework import explaining
+from citybrain.casework import explaining, silence_api
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.indicators import api as indicators
@@ -56,7 +56,7 @@ def build(here: Installation) -> FastAPI:
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
     later = (places, registers, roots, sessions, stream, health, reference, pages)
-    for module in (reading, explaining, casework, dispatch, indicators, *later):
+    for module in (reading, explaining, casework, silence_api, dispatch, indicators, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)

@@ -65,6 +65,16 @@ class Installation:
         """By kind of error, with this city's own examples."""
         return remedies_of(self.city)
 
+    @cached_property
+    def inhibitors(self) -> Mapping[str, Mapping[str, str]]:
+        """By type: the types whose open cases keep it from being dispatched, each with the level of their area."""
+        found: dict[str, dict[str, str]] = {}
+        rows = (kind.row for domain in self.domains.values() for kind in domain.catalogue.types.values())
+        for row in rows:
+            for inhibited in row.inhibits:
+                found.setdefault(inhibited, {})[row.code] = row.children or row.level
+        return found
+
     def context(self, domain: str, now: int) -> Context:
         return Context(self.domains[domain].catalogue, self.responsibility, to_datetime(now))
 

@@ -1,11 +1,13 @@
 """How a case comes to each of its statuses, and a body with which each action is possible."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from desk import Desk
 from sqlalchemy import Row
 
-from citybrain.store.tables import cases, events, work_orders
+from citybrain.casework import silences
+from citybrain.store.tables import work_orders
 
 FIRE = {"domain": "fire", "type": "fire.building_fire"}  # leads: fire brigade; assist: police, health, power
 BODIES: dict[str, dict[str, Any]] = {
@@ -37,6 +39,15 @@ def in_triage(desk: Desk) -> Row[Any]:
     return case
 
 
+def silenced(desk: Desk) -> Row[Any]:
+    """Filed, and dispatched to nobody: a rule files and dispatches in one step otherwise."""
+    ends = datetime.fromtimestamp(desk.now / 1000, UTC) + timedelta(hours=1)
+    wanted = {"domain": "grid", "devices": ["quiet"], "reason": "检修", "ends_at": ends}
+    with desk.here.store.write() as tx:
+        silences.silence(tx, silences.NewSilence.model_validate(wanted), desk.key, desk.here, desk.now)
+    return desk.open(attributes={"device_id": "quiet"})
+
+
 def completed(desk: Desk, **event: Any) -> Row[Any]:
     case = desk.open(**event)
     for order in desk.orders(case.id):
@@ -46,11 +57,9 @@ def completed(desk: Desk, **event: Any) -> Row[Any]:
 
 def case_in(desk: Desk, status: str) -> Row[Any]:
     """A case that came to its status the way cases do."""
-    case = in_triage(desk) if status in ("triage", "filed", "void") else desk.open()
-    if status == "filed":  # a rule files and dispatches in one step, so nothing stays there by itself
-        desk.set(cases, cases.c.id == case.id, status="filed", type="c01039")
-        desk.set(events, events.c.case_id == case.id, state="cased")
-    elif status == "accepted":
+    begin = {"filed": silenced, "triage": in_triage, "void": in_triage}.get(status, Desk.open)
+    case = begin(desk)
+    if status == "accepted":
         desk.answer(desk.lead(case.id).id, "accepted")
     elif status in ("completed", "verified", "closed"):
         desk.answer(desk.lead(case.id).id, "completed")

@@ -75,7 +75,7 @@ def _decide_and_commit(here: Installation, domain: str, room: PostRoom | None, r
 
         def open_all(tx: Connection) -> tuple[int, Pouch | None]:
             pouch = room.pouch() if room else None
-            return open_cases(tx, rows, filed, decisions, basis, here.city, now, pouch), pouch
+            return open_cases(tx, rows, filed, decisions, basis, here, now, pouch), pouch
 
         due, pouch = here.store.transact(open_all)
     except ClaimLost:

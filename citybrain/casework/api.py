@@ -11,6 +11,7 @@ from citybrain.casework.actions import act
 from citybrain.casework.bulk import act_on_many
 from citybrain.casework.feedback import parse_feedback, take
 from citybrain.casework.hindrance import require_right
+from citybrain.casework.relations import suggestions
 from citybrain.casework.turn import Turn, parse_request
 from citybrain.casework.writing import StaleVersion
 from citybrain.installation import Installation
@@ -38,6 +39,7 @@ def list_cases(
     division: Word = None,
     department: Word = None,
     overdue: Annotated[bool | None, Query()] = None,
+    muted: Annotated[bool | None, Query(description="kept without dispatch: silenced or inhibited")] = None,
     q: Word = None,
     sort: Word = None,
     cursor: Cursor = None,
@@ -46,6 +48,7 @@ def list_cases(
     """`status` may be several with commas, or `open`; `sort`: newest, oldest, due, grade, updated."""
     key.require(May.READ_CASES)
     asked = {"status": status, "domain": domain, "division": division, "department": department, "overdue": overdue}
+    asked["muted"] = muted
     with here.store.read() as tx:
         return reading.list_cases(tx, key, here, asked | {"q": q, "sort": sort, "cursor": cursor, "limit": limit})
 
@@ -54,7 +57,16 @@ def list_cases(
 def show_case(case_id: str, key: Asker, here: Here) -> dict[str, Any]:
     key.require(May.READ_CASES)
     with here.store.read() as tx:
-        return reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
+        return reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here, key)
+
+
+@routes.get("/cases/{case_id}/suggestions")
+def suggest_cases(case_id: str, key: Asker, here: Here) -> dict[str, Any]:
+    """Open cases that may be about the same thing, the likeliest first, with distance, time and why; `merge` joins."""
+    key.require(May.READ_CASES)
+    with here.store.read() as tx:
+        row = reading.visible_case(tx, case_id, key, here.city)
+        return {"items": suggestions(tx, row, key, here.city), "next": None}
 
 
 @routes.get("/cases/{case_id}/timeline")
@@ -123,13 +135,13 @@ def do_action(here: Installation, key: Key, case_id: str, action: str, body: Any
         row_id, due = here.store.transact(do)
     except StaleVersion:
         with here.store.read() as tx:
-            present = reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here)
+            present = reading.whole_case(tx, reading.visible_case(tx, case_id, key, here.city), here, key)
         detail = reading.acted_first(present["timeline"][-1], present["version"])
         raise Problem(409, detail, case=present, legal=present["actions"]) from None
     if due:
         here.ringer.ring(DISPATCH)
     with here.store.read() as tx:  # by its id: a case that was moved out of the key's divisions is answered once more
-        return reading.whole_case(tx, reading.case_of(tx, row_id), here)
+        return reading.whole_case(tx, reading.case_of(tx, row_id), here, key)
 
 
 @routes.get("/work-orders/{order_id}")

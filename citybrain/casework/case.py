@@ -1,9 +1,10 @@
 """The written-down life of a case 案件 and of a work order 派遣单: their statuses, and the tables of legal steps that
 every change goes through. docs/casework.md is drawn from here (`drawing`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from citybrain.keys import Role
 from citybrain.practice import Action
@@ -122,6 +123,11 @@ ANSWERS: dict[str, OrderStep] = {
     "completed": _order_step("sent accepted", "completed", "department"),
 }
 CALLED_OFF = _order_step("sent accepted", "cancelled", "another lead, a merged or void case")
+
+
+def is_muted(case: Mapping[str, Any]) -> bool:
+    """Filed, and kept from being dispatched by a silence or by a warning for its area."""
+    return case["status"] == Status.FILED and bool(case["silence_id"] or case["inhibited_by"])
 
 
 def step_of(action: str) -> Step:

@@ -26,6 +26,7 @@ def merge(amendment: Amendment, turn: Turn) -> list[Amendment]:
     mine = events.c.case_id == amendment.case["id"]
     moved = turn.tx.execute(update(events).where(mine).values(case_id=other_id, state=state)).rowcount
     other.case["event_count"] += moved
+    other.case["last_event_at"] = max(other.case["last_event_at"] or 0, amendment.case["last_event_at"] or 0)
     other.note("merged", **{"from": amendment.case["number"], "event_count": other.case["event_count"]})
     raise_grade(other, amendment.case["grade"], **{"from": amendment.case["number"]})
     for order in amendment.active():
@@ -54,6 +55,7 @@ def split(amendment: Amendment, turn: Turn) -> list[Amendment]:
         | codes
         | {"id": new_id(), "number": number, "status": Status.TRIAGE, "title": first.title or case["title"]}
         | {"place": first.place, "triage_reason": "split", "event_count": len(found), "opened_at": amendment.at}
+        | {"last_event_at": case["last_event_at"], "related_to": case["id"]}
         | NOTHING_YET,
         turn.actor,
         amendment.at,

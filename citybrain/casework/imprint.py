@@ -10,8 +10,9 @@ from sqlalchemy import Column, Float
 
 from citybrain.store.tables import cases, work_orders
 
-# The chain's own head, checked with the chain; what only says whether further reports join, or when patrol looks next.
-ELSEWHERE = frozenset({"entries", "head", "merge_key", "look_at"})
+# The chain's own head, checked with the chain; what says whether further reports join, or when patrol looks next; what
+# follows from the place.
+ELSEWHERE = frozenset({"entries", "head", "merge_key", "last_event_at", "look_at", "lng", "lat"})
 Field = tuple[str, bool, bool]  # name, whether it is a number with a fraction, whether nothing is told by a default
 
 

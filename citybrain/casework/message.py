@@ -56,7 +56,9 @@ def _data(
     case: Mapping[str, Any], order: Mapping[str, Any] | None, events: list[dict[str, Any]], city: City
 ) -> dict[str, Any]:
     data: dict[str, Any] = {
-        "case": {name: case[name] for name in ("id", "number", "domain", "type", "title", "grade", "status")},
+        "case": {
+            name: case[name] for name in ("id", "number", "domain", "type", "title", "grade", "status", "event_count")
+        },
         "place": case["place"],
         "deadline": deadline(case, city, case["updated_at"]),
         "events": events,

@@ -1,18 +1,22 @@
 """Opens cases from what a domain's handler decided about a batch of events: filed and dispatched in one step, merged
-into an open case about the same thing, or put into triage for a person."""
+into an open case about the same thing, kept without dispatch, or put into triage for a person."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row
 
-from citybrain.casework.amendment import NOTHING_YET, Amendment, load_all
-from citybrain.casework.case import Status
-from citybrain.casework.handling_clock import start_clock
+from citybrain.casework.amendment import NOTHING_YET, Amendment
+from citybrain.casework.case import Status, is_muted
+from citybrain.casework.handling_clock import due_moment, start_clock
+from citybrain.casework.joining import Known, known_to
+from citybrain.casework.muting import Mute, in_force_for
 from citybrain.casework.numbers import next_numbers
 from citybrain.casework.writing import write
 from citybrain.city import City
 from citybrain.dispatch.outbox import Taker
+from citybrain.installation import Installation
 from citybrain.routing.decision import Decision
 from citybrain.routing.record import Stamp, shorten
 from citybrain.routing.report import Filed
@@ -21,10 +25,8 @@ from citybrain.store.ids import new_id
 from citybrain.store.tables import cases, events
 
 RULES = "rules"  # the actor of what no person decided
+LISTED = 20  # events that an entry of the ledger names; each of them names its case
 LEVELS = ("county", "town", "village", "cell")
-_ABOUT_IT = select(cases.c.id, cases.c.merge_key, cases.c.updated_at).where(
-    cases.c.domain == bindparam("of_domain"), cases.c.merge_key.in_(bindparam("merge_keys", expanding=True))
-)
 BLANK: dict[str, Any] = dict.fromkeys(column.name for column in cases.c)
 
 
@@ -34,44 +36,47 @@ def open_cases(
     filed: Sequence[Filed],
     decisions: Sequence[Decision],
     basis: Mapping[str, str],
-    city: City,
+    here: Installation,
     now: int,
     taker: Taker | None = None,
 ) -> int:
     """One transaction: completes the claims on the events (raises ClaimLost) and writes every consequence. Returns
     how many deliveries are due at once, without those that `taker` has claimed. `filed` is what was decided about,
     `now` when, `basis` on what grounds."""
-    # Numbers first: until the end others wait for theirs, so that two batches never open one merge key's case twice.
-    numbers = iter(next_numbers(tx, rows[0].domain, len(rows), city.zone, now))
-    merging = _open_by_merge_key(tx, decisions, rows[0].domain, now)
-    amendments: list[Amendment] = []
+    # Numbers first, as everywhere: see `store.locks`.
+    city, domain = here.city, rows[0].domain
+    areas = [_areas(row, decision, here) for row, decision in zip(rows, decisions, strict=True)]
+    numbers = iter(next_numbers(tx, domain, len(rows) + sum(map(len, areas)), city.zone, now))
+    known = known_to(tx, decisions, domain, RULES, now)
+    mutes = in_force_for(tx, domain, decisions, here.inhibitors, city, now)
+    touched: dict[int, Amendment] = {}
     joined: dict[int, list[str]] = {}
     opening: dict[str, list[Row[Any]]] = {}
     done: list[dict[str, Any]] = []
-    for row, event, decision in zip(rows, filed, decisions, strict=True):
+    for row, event, decision, area in zip(rows, filed, decisions, areas, strict=True):
         _check(decision, row)
-        key = None if decision.triage else decision.merge_key
-        amendment = merging.get(key) if key else None
+        mute = None if decision.triage else mutes.of(row, decision)
+        amendment = None if decision.triage else known.joined_by(row, decision, now)
         if amendment is None:
-            amendment = _opened(row, decision, next(numbers), city, now)
-            stamp = Stamp(now, basis, due_at=amendment.case["due_at"])
-            if key:
-                merging[key] = amendment
+            amendment = _opened(row, decision, next(numbers), mute, known, city, now)
+            stamp = Stamp(now, basis, due_at=_due_at(decision, city, now))
+            known.add(amendment)
+            for codes in area if not mute else ():
+                child = _child(amendment, codes, row, decision, next(numbers), here)
+                touched[id(child)], opening[child.case["id"]] = child, [row]
         else:
-            _merge(amendment, row, decision)
+            _merge(amendment, row, decision, mute, city)
             joined.setdefault(id(amendment), []).append(row.id)
             stamp = Stamp(now, basis, joined=amendment.case["id"])
         if amendment.is_new:
             opening.setdefault(amendment.case["id"], []).append(row)
-        amendments.append(amendment)
+        touched[id(amendment)] = amendment
         short = shorten(decision.explanation, event)
         done.append(_completed(row, decision, amendment.case["id"], short | stamp.as_dict(), now))
     complete(tx, events, done)
-    touched = list({id(amendment): amendment for amendment in amendments}.values())
-    for amendment in touched:
-        if event_ids := joined.get(id(amendment)):
-            amendment.note("merged", events=event_ids, event_count=amendment.case["event_count"])
-    return write(tx, touched, city, opening, taker)
+    for key, event_ids in joined.items():
+        _tell_of_many(touched[key], event_ids)
+    return write(tx, list(touched.values()), city, opening, taker)
 
 
 def _check(decision: Decision, row: Row[Any]) -> None:
@@ -82,36 +87,97 @@ def _check(decision: Decision, row: Row[Any]) -> None:
         raise ValueError("a decision names the leading department, or why the event goes to triage")
 
 
-def _opened(row: Row[Any], decision: Decision, number: str, city: City, now: int) -> Amendment:
-    """A case in triage, or one that is filed and dispatched in one step."""
+def _opened(
+    row: Row[Any], decision: Decision, number: str, mute: Mute | None, known: Known, city: City, now: int
+) -> Amendment:
+    """A case in triage, or one that is filed and dispatched in one step, unless something mutes it."""
     case: dict[str, Any] = BLANK | {
         "id": new_id(),
         "number": number,
-        "status": Status.TRIAGE if decision.triage else Status.DISPATCHED,
+        "status": Status.TRIAGE if decision.triage else Status.FILED,
         "domain": row.domain,
         "type": decision.type,
         "grade": decision.grade,
         "title": row.title or row.description[:60] or decision.type or row.domain,
         "demo": row.demo,
-        "lead": None if decision.triage else decision.lead,
         **{level: getattr(row, level) for level in LEVELS},
         "place": row.place,
         "triage_reason": decision.triage,
         "merge_key": None if decision.triage else decision.merge_key,
         "event_count": 1,
         "opened_at": now,
+        "last_event_at": now,
         **NOTHING_YET,
     }
     amendment = Amendment(case, RULES, now)
     if decision.triage:
         amendment.note("triage", reason=decision.triage, event=row.id, type=decision.type, grade=decision.grade)
         return amendment
+    winner = decision.explanation.get("winner")
+    case["related_to"] = known.done.get(decision.merge_key or "")
+    related = {"related_to": case["related_to"]} if case["related_to"] else {}
+    amendment.note("filed", event=row.id, type=decision.type, grade=decision.grade, rule=winner, **related)
+    if mute:
+        case.update(mute.columns)
+        amendment.note("muted", **mute.told)
+    else:
+        _dispatch(amendment, decision, city)
+    return amendment
+
+
+def _dispatch(amendment: Amendment, decision: Decision, city: City) -> None:
+    amendment.case["status"] = Status.DISPATCHED
     if decision.limit:
         start_clock(amendment, decision.limit.amount, decision.limit.unit, city)
-    winner = decision.explanation.get("winner")
-    amendment.note("filed", event=row.id, type=decision.type, grade=decision.grade, rule=winner)
     dispatch_to(amendment, decision.lead or "", decision.assist)
-    return amendment
+
+
+def _due_at(decision: Decision, city: City, now: int) -> int | None:
+    """What the decision says, whether or not somebody is dispatched."""
+    if decision.triage or decision.limit is None:
+        return None
+    return due_moment(city.calendar, now, decision.limit.amount, decision.limit.unit)
+
+
+def _areas(row: Row[Any], decision: Decision, here: Installation) -> list[dict[str, str]]:
+    """The divisions, with what is above them, that each get a case of their own beside the area's."""
+    kind = None if decision.triage else here.type_of(row.domain, decision.type)
+    level = kind.row.children if kind else None
+    if level is None:
+        return []
+    place, divisions = row.place, here.city.divisions
+    codes = [each["code"] for each in [*place["candidates"], *place["shares"]] if each["level"] == level]
+    if not codes and place["method"] == "division" and not place[level]:
+        outer = next((code for name in reversed(LEVELS) if (code := getattr(row, name))), "")
+        codes = [each.code for each in divisions.level(level) if divisions.covers(outer, each.code)]
+    if not codes and place["method"] == "geometry" and place[level]:
+        codes = [place[level]["code"]]
+    return [dict(divisions.path(code)) for code in dict.fromkeys(codes)]
+
+
+def _child(
+    parent: Amendment, codes: dict[str, str], row: Row[Any], decision: Decision, number: str, here: Installation
+) -> Amendment:
+    """The case of one division of an area: with the departments that answer for it there."""
+    divisions, kind = here.city.divisions, here.type_of(row.domain, decision.type)
+    named = {level: divisions.get(codes[level]) for level in LEVELS if level in codes}
+    units = {level: {"code": each.code, "name": each.name} for level, each in named.items() if each}
+    place = row.place | dict.fromkeys(LEVELS) | units | {"wgs84": None, "candidates": [], "shares": []}
+    taken = {"id": new_id(), "number": number, "parent_id": parent.case["id"], "merge_key": None, "event_count": 0}
+    blank = dict.fromkeys(("related_to", "lead", "due_at", "started_at", "limit_amount", "limit_unit"))
+    case = parent.case | blank | taken | {level: codes.get(level) for level in LEVELS} | {"place": place}
+    child = Amendment(case, RULES, parent.at)
+    found = here.responsibility.assign(
+        kind.duty, kind.row.assist, row.domain, kind.row.children or "", codes
+    ) if kind else None  # fmt: skip
+    told = {"event": row.id, "type": decision.type, "grade": decision.grade, "from": parent.case["number"]}
+    if found is None or found.lead is None:
+        case.update(status=Status.TRIAGE, triage_reason="no_department")
+        child.note("triage", reason="no_department", **told)
+    else:
+        child.note("filed", **told)
+        _dispatch(child, replace(decision, lead=found.lead, assist=found.assist), here.city)
+    return child
 
 
 def dispatch_to(amendment: Amendment, lead: str, assist: Sequence[str]) -> None:
@@ -124,10 +190,28 @@ def dispatch_to(amendment: Amendment, lead: str, assist: Sequence[str]) -> None:
     amendment.note("dispatched", department=lead, assist=helpers, due_at=amendment.case["due_at"])
 
 
-def _merge(amendment: Amendment, row: Row[Any], decision: Decision) -> None:
-    """The same thing reported again: the case keeps every event and tells nobody anew, unless it has become graver."""
-    amendment.case["event_count"] += 1
+def _merge(amendment: Amendment, row: Row[Any], decision: Decision, mute: Mute | None, city: City) -> None:
+    """The same thing reported again: the case keeps every event and tells nobody anew, unless it has become graver, or
+    nothing mutes it any more."""
+    case = amendment.case
+    case["event_count"] += 1
+    case["last_event_at"] = amendment.at
     raise_grade(amendment, decision.grade, event=row.id)
+    if mute is None and is_muted(case):
+        amendment.note("unmuted", event=row.id)
+        _dispatch(amendment, decision, city)
+
+
+def _tell_of_many(amendment: Amendment, event_ids: Sequence[str]) -> None:
+    """One entry a batch; the lead hears of the tenth report, the hundredth, the thousandth: a storm is a handful of
+    messages."""
+    now = amendment.case["event_count"]
+    listed = {"events": list(event_ids)} if len(event_ids) <= LISTED else {"first": event_ids[0], "last": event_ids[-1]}
+    amendment.note("merged", count=len(event_ids), event_count=now, **listed)
+    if len(str(now)) > len(str(now - len(event_ids))) and not amendment.is_new:
+        for order in amendment.active():
+            if order["role"] == "lead" and order["id"] not in amendment.new_orders:
+                amendment.tell("work_order.updated", order["id"])
 
 
 def raise_grade(amendment: Amendment, grade: int, **because: Any) -> None:
@@ -139,20 +223,6 @@ def raise_grade(amendment: Amendment, grade: int, **because: Any) -> None:
     for order in amendment.active():
         if order["id"] not in amendment.new_orders:
             amendment.tell("work_order.updated", order["id"])
-
-
-def _open_by_merge_key(tx: Connection, decisions: Sequence[Decision], domain: str, now: int) -> dict[str, Amendment]:
-    """The open cases that this batch's events may be about, by merge key. One that was quiet for longer than the
-    merge rule allows gives its key up: what comes now is another thing."""
-    minutes = {each.merge_key: each.merge_minutes or 0 for each in decisions if each.merge_key and not each.triage}
-    if not minutes:
-        return {}
-    rows = tx.execute(_ABOUT_IT, {"of_domain": domain, "merge_keys": sorted(minutes)}).all()
-    quiet = [row.id for row in rows if now - row.updated_at > minutes[row.merge_key] * 60_000]
-    if quiet:
-        tx.execute(update(cases).where(cases.c.id.in_(quiet)).values(merge_key=None))
-    live = [row.id for row in rows if row.id not in quiet]
-    return {each.case["merge_key"]: each for each in load_all(tx, live, RULES, now)} if live else {}
 
 
 def _completed(row: Row[Any], decision: Decision, case_id: str, short: dict[str, Any], now: int) -> dict[str, Any]:

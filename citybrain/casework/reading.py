@@ -10,6 +10,7 @@ from citybrain.casework.appealing import appeals_of
 from citybrain.casework.case import OPEN, Status
 from citybrain.casework.hindrance import possible_actions
 from citybrain.casework.message import deadline
+from citybrain.casework.relations import MUTED, muted_by, relations
 from citybrain.casework.supervision import STAGES
 from citybrain.city import City
 from citybrain.clock import rfc3339
@@ -84,6 +85,8 @@ def filtered(query: Select[Any], city: City, asked: Mapping[str, Any], now: int)
     if asked.get("overdue") is not None:
         late = (cases.c.due_at < now) & cases.c.status.in_(sorted(TICKING))
         query = query.where(late if asked["overdue"] else ~func.coalesce(late, False))
+    if asked.get("muted") is not None:
+        query = query.where(MUTED if asked["muted"] else ~MUTED)
     if q := asked.get("q"):
         query = query.where(contains(q, cases.c.title, cases.c.number))
     return query
@@ -96,6 +99,7 @@ def short(row: Row[Any], city: City, now: int) -> dict[str, Any]:
         "department": row.lead,
         "triage_reason": row.triage_reason,
         "merged_into": row.merged_into,
+        **{name: getattr(row, name) for name in ("related_to", "parent_id", "inhibited_by", "silence_id")},
         "deadline": deadline(values, city, now),
         "stage": stage(row, city, now),
         "supervision": row.supervision,
@@ -127,7 +131,7 @@ def case_of(tx: Connection, case_id: str) -> Row[Any]:
     return tx.execute(select(cases).where(cases.c.id == case_id)).one()
 
 
-def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, Any]:
+def whole_case(tx: Connection, row: Row[Any], here: Installation, key: Key) -> dict[str, Any]:
     """A case with its events, orders, deliveries and the timeline drawn from its ledger."""
     city, now = here.city, here.clock()
     orders = tx.execute(select(work_orders).where(work_orders.c.case_id == row.id).order_by(work_orders.c.id)).all()
@@ -149,6 +153,8 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation) -> dict[str, A
         | {
             "explanation": _explanation(tx, opening, here) if opening else None,
             "actions": possible_actions(row._asdict(), now, city.practice),
+            "relations": relations(tx, row, key, city),
+            "muted": muted_by(tx, row, city),
             "appeals": appeals_of(tx, row.id, city),
             "events": [_event(event, city) for event in of_case],
             "work_orders": [order_dict(order, row, city, now) for order in orders],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from citybrain.casework.amendment import Amendment
-from citybrain.casework.case import ENDED, IN_HAND, Status
+from citybrain.casework.case import ENDED, IN_HAND, Status, is_muted
 from citybrain.casework.handling_clock import resume
 from citybrain.city import City
 from citybrain.deadline import Calendar, Limit, clock_of
@@ -23,7 +23,7 @@ def schedule(amendment: Amendment, city: City) -> None:
     """After all else is decided: the clock of the stage that the case has come to, and when to look at it again."""
     case, practice = amendment.case, city.practice
     if case["status"] != amendment.status_before:
-        minutes = _minutes(case["status"], practice)
+        minutes = 0 if is_muted(case) else _minutes(case["status"], practice)  # nobody is to dispatch what is muted
         case["stage_due_at"] = amendment.at + minutes * MINUTE_MS if minutes else None
         case["stage_supervised"] = False
     if case["due_at"] is not None and case["due_at"] != amendment.due_before:  # what lies ahead again is raised again

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from citybrain.casework.amendment import Amendment
-from citybrain.casework.case import ENDED
 from citybrain.casework.imprint import imprint
 from citybrain.casework.message import compose
 from citybrain.casework.supervision import schedule
@@ -49,9 +48,9 @@ def write(
     rows: list[dict[str, Any]] = []
     for amendment in amendments:
         case = amendment.case
-        if case["status"] in ENDED:
-            case["merge_key"] = None
         schedule(amendment, city)
+        point = case["place"].get("wgs84") or {}
+        case["lng"], case["lat"] = point.get("lng"), point.get("lat")
         before = Head(case["entries"], case["head"]) if not amendment.is_new else Head()
         state = imprint(case, amendment.orders.values())
         continued, head = chain_entries(case["id"], before, amendment.entries, amendment.at, state)

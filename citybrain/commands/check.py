@@ -35,7 +35,7 @@ def check_packs(config: Config) -> tuple[list[str], bool]:
     city, mistakes = check_pack(config.city, installed)
     ground = check_ground(config.city)
     off = city.file.domains.off if city else ()
-    mistakes += [*ground, *wrong, *prove_examples(domains, off)]
+    mistakes += [*ground, *wrong, *_unknown_types(domains), *prove_examples(domains, off)]
     used = {code: domain for code, domain in domains.items() if code not in off}
     lines = []
     if city is not None:
@@ -73,6 +73,19 @@ def check_pack(folder: Path, domains: Collection[str] | None = None) -> tuple[Ci
         except ValueError as error:
             mistakes.append(Mistake("city.toml", f"webhooks.allow[{number}]", str(error)))
     return city, mistakes
+
+
+def _unknown_types(domains: Mapping[str, Domain]) -> Iterator[Mistake]:
+    """Types that a warning inhibits: they may be another domain's, but not nobody's."""
+    known = {code for domain in domains.values() for code in domain.catalogue.types}
+    for domain in domains.values():
+        for kind in domain.catalogue.types.values():
+            for code in kind.row.inhibits:
+                if code not in known and (code.partition(".")[0] in domains or "." not in code):
+                    file = str(domain.folder / domain.manifest.file_of(kind.code))
+                    yield Mistake(
+                        file, f"type {kind.code}, inhibits", f"a type, found {code}{did_you_mean(code, known)}"
+                    )
 
 
 def _unknown_domains(city: City, domains: Mapping[str, Domain]) -> list[str]:

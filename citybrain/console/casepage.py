@@ -127,7 +127,7 @@ def _page(
 ) -> Response:
     with here.store.read() as tx:
         row = reading.visible_case(tx, case_id, key, here.city)
-        case = reading.whole_case(tx, row, here)
+        case = reading.whole_case(tx, row, here, key)
         mine = events.c.case_id == row.id
         reported = select(reporters).join(events, events.c.id == reporters.c.event_id).where(mine)
         people = {each["event_id"]: mask(dict(each)) for each in tx.execute(reported).mappings()}

@@ -138,7 +138,14 @@ def _department(found: Mapping[str, Any] | None, here: Installation) -> list[str
 
 
 def _merge(found: Mapping[str, Any] | None) -> list[str]:
-    return [f"同一事物 {found['within_minutes']} 分钟内再次上报时并入本案件"] if found else []
+    return [f"同一事物{merge_limits(found)}再次上报时并入本案件"] if found else []
+
+
+def merge_limits(found: Mapping[str, Any]) -> str:
+    """Within what time and distance reports are one thing."""
+    metres = f"、{found['within_m']:g} 米以内" if found.get("within_m") else ""
+    minutes = found["within_minutes"]
+    return (f" {minutes} 分钟内" if minutes else "在处置完成前") + metres
 
 
 def _basis(explanation: Mapping[str, Any]) -> list[str]:
@@ -198,6 +205,8 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
     lines += [f"{name}：{moment(_time(data[field], here))}" for field, name in _TIMES if data.get(field)]
     if data.get("level"):
         lines.append(f"第 {data['level']} 级：{data.get('name', '')}")
+    if by := data.get("by"):
+        lines.append({"silence": "处于静默期", "warning": "所在区域已有预警案件"}.get(by, by))
     if data.get("event_count"):
         lines.append(f"共 {data['event_count']} 条上报")
     lines += [f"{name}：{data[field]}" for field, name in (("into", "去向"), ("from", "来自")) if data.get(field)]

@@ -118,7 +118,7 @@ def _merge(found: Any, _domain: str, _here: Installation) -> str:
     if not found:
         return "不归并"
     by = {"device": "同一设备", "place": "同一位置"}.get(found["key"].partition("|")[0], "")
-    return f"{by} {found['within_minutes']} 分钟内归并"
+    return f"{by}{story.merge_limits(found)}归并"
 
 
 def _triage(codes: Any, _domain: str, _here: Installation) -> str:

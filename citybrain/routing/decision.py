@@ -44,7 +44,8 @@ LOWEST_GRADE = 4
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`grade` runs from 1 (gravest) to 4. `triage` is a key of TRIAGE when the event needs a person, else None.
-    Events with the same `merge_key` within `merge_minutes` are reports of one thing."""
+    Events with the same `merge_key` are reports of one thing, if less than `merge_minutes` and `merge_metres` lie
+    between it and them."""
 
     event_id: str
     type: str | None
@@ -56,3 +57,4 @@ class Decision:
     triage: str | None = None
     explanation: dict[str, Any] = field(default_factory=dict)
     merge_minutes: int | None = None
+    merge_metres: float | None = None

@@ -58,11 +58,22 @@ class LimitRow(Strict):
 
 
 class MergeRow(Strict):
-    """Events of one type are one thing when the same device (or the same cell) reports again within the minutes."""
+    """Events of one type are one thing when the same device reports again, or anybody from the same cell, as long as
+    the case is open; `within_minutes` of the last report, where given. `within_m`: by place, no farther than so many
+    metres from the case, where the city has no cells in the finest division that it has."""
 
     by: Literal["device", "place"]
-    within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 31)]
+    within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 31)] | None = None
+    within_m: Annotated[float, Field(gt=0, le=5000)] | None = None
     attributes: list[Text] = ["device_id"]
+
+    @model_validator(mode="after")
+    def place_has_a_time(self) -> Self:
+        if self.by == "place" and self.within_minutes is None:
+            raise ValueError("`within_minutes` where it merges by place: another thing may be there tomorrow")
+        if self.by == "device" and self.within_m is not None:
+            raise ValueError("no `within_m` where it merges by device")
+        return self
 
 
 class Example(Strict):
@@ -102,7 +113,10 @@ class When(Strict):
 
 class TypeRow(Strict):
     """`duty` is the function responsible, default the domain; `also` lists types of other domains an example may
-    rightly reach too; `class_` groups types in lists; `filing` 立案条件 says when it is filed, `closing` 结案条件 when
+    rightly reach too; an event over an area has a case and, with `children`, one more for each division of that level
+    that it touches; while such a case is open, events of the types that it `inhibits`, of any domain, are dispatched
+    to nobody in its divisions of that level, or of the type's own `level`, unless they are graver; `class_` groups
+    types in lists; `filing` 立案条件 says when it is filed, `closing` 结案条件 when
     it is done. A term `河里&垃圾` asks for both parts near each other, in any order, `河里/江里&垃圾` for one of the
     first and the second. `things` are terms for objects, often named only to say where something is: see `Words`."""
 
@@ -122,6 +136,8 @@ class TypeRow(Strict):
     level: Level
     assist: list[Word] = []
     merge: MergeRow | None = None
+    children: Literal["county", "town", "village"] | None = None
+    inhibits: list[Text] = []
     also: list[Text] = []
     examples: Annotated[list[Example], Field(min_length=1)]
 

@@ -11,9 +11,10 @@ from citybrain.routing.catalogue import Catalogue, Condition, EventType
 from citybrain.routing.condition import all_hold
 from citybrain.routing.context import Context
 from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision
+from citybrain.routing.manifest import MergeRow
 from citybrain.routing.reading import Reading, read
 from citybrain.routing.record import decided_by
-from citybrain.routing.report import Filed
+from citybrain.routing.report import LOCATED, Filed
 from citybrain.routing.responsibility import Assignment
 from citybrain.routing.rules import Finding, find_type
 
@@ -43,7 +44,7 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
     terms = _terms(event, attributes, reading, finding, context.catalogue)
     assignment = _assign(event, finding, terms.assist, context)
     reasons = _triage(event, finding, assignment)
-    key, minutes = _merge(event, attributes, finding.type)
+    key, merge = _merge(event, attributes, finding.type)
     return Decision(
         event_id=event.id,
         type=finding.type.code if finding.type else None,
@@ -53,8 +54,9 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
         limit=terms.limit,
         merge_key=key,
         triage=reasons[0] if reasons else None,
-        explanation=_explanation(event, facts, finding, terms, assignment, reasons, key, minutes, context),
-        merge_minutes=minutes,
+        explanation=_explanation(event, facts, finding, terms, assignment, reasons, key, merge, context),
+        merge_minutes=merge.within_minutes if merge else None,
+        merge_metres=merge.within_m if merge else None,
     )
 
 
@@ -128,16 +130,26 @@ def _triage(event: Filed, finding: Finding, assignment: Assignment | None) -> li
     return reasons
 
 
-def _merge(event: Filed, attributes: Facts, kind: EventType | None) -> tuple[str | None, int | None]:
+def _merge(event: Filed, attributes: Facts, kind: EventType | None) -> tuple[str | None, MergeRow | None]:
     merge = kind.row.merge if kind else None
     if kind is None or merge is None:
         return None, None
-    asked = merge.attributes if merge.by == "device" else ["cell"]
+    asked = merge.attributes if merge.by == "device" else [_finest(event) if merge.within_m else "cell"]
     source = attributes if merge.by == "device" else event.codes
     parts = [source.get(name) for name in asked]
     if any(part is None or isinstance(part, list | dict) or part == "" for part in parts):
         return None, None
-    return "|".join([kind.code, merge.by, *(str(part).strip() for part in parts)]), merge.within_minutes
+    return "|".join([kind.code, merge.by, *(str(part).strip() for part in parts)]), merge
+
+
+def _finest(event: Filed) -> str:
+    """The level of the smallest division that is known: where metres decide, it only says where to look."""
+    return next((level for level in reversed(LOCATED) if event.codes.get(level)), LOCATED[-1])
+
+
+def _within(merge: MergeRow) -> dict[str, Any]:
+    metres = {"within_m": merge.within_m} if merge.within_m else {}
+    return {"within_minutes": merge.within_minutes, **metres}
 
 
 def _explanation(
@@ -148,7 +160,7 @@ def _explanation(
     assignment: Assignment | None,
     reasons: Sequence[str],
     key: str | None,
-    minutes: int | None,
+    merge: MergeRow | None,
     context: Context,
 ) -> dict[str, Any]:
     kind = {
@@ -167,7 +179,7 @@ def _explanation(
         "type": kind,
         **terms.explanation,
         "department": assignment.explanation if assignment else None,
-        "merge": {"key": key, "within_minutes": minutes} if key else None,
+        "merge": {"key": key, **_within(merge)} if key and merge else None,
         "triage": [{"reason": reason, "zh": TRIAGE[reason].zh, "en": TRIAGE[reason].en} for reason in reasons],
     }
     if facts:

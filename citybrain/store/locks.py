@@ -2,7 +2,7 @@
 lock until the end of the transaction.
 
 Who needs several locks takes them in this order, so that nobody waits in a circle: numbering (a row of `counters`),
-cases by id, ENDPOINTS, endpoints by id, deliveries, and the city's chain of the ledger last.
+JOINING, cases by id, ENDPOINTS, endpoints by id, deliveries, and the city's chain of the ledger last.
 """
 
 from enum import IntEnum
@@ -17,9 +17,11 @@ class Lock(IntEnum):
     ENDPOINTS = 441_401  # which endpoints there are, enabled and deleted: shared while messages are addressed
     TABLES = 441_402  # migrations and partitions
     ROOTS = 441_403  # of the ledger; nobody who decides waits for it
+    JOINING = 441_404  # of one domain: which case a report joins, or opens for those that come after
 
 
-def take(tx: Connection, lock: Lock, *, shared: bool = False) -> None:
+def take(tx: Connection, lock: Lock, *, shared: bool = False, of: str | None = None) -> None:
+    """`of`: there are several of these locks, and this is the one of that name."""
     if tx.dialect.name == "postgresql":
         acquire = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
-        tx.execute(select(acquire(int(lock))))
+        tx.execute(select(acquire(int(lock)) if of is None else acquire(int(lock), func.hashtext(of))))

@@ -127,7 +127,7 @@ cases = Table(
     *_where(),
     Column("place", Json, nullable=False),
     Column("triage_reason", Text),
-    Column("merge_key", Text),  # emptied when the case ends, so that at most one open case has it
+    Column("merge_key", Text),  # what further reports of the same thing have too
     Column("merged_into", Id),
     Column("event_count", Integer, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
@@ -154,13 +154,22 @@ cases = Table(
     # The head of the case's ledger chain: the next entry needs no read of the ledger.
     Column("entries", Integer, nullable=False),
     Column("head", Text, nullable=False),
+    # How it belongs together with others.
+    Column("last_event_at", BigInteger),  # when the last report was opened or joined
+    Column("lng", Float),  # of `place`, for what lies near
+    Column("lat", Float),
+    Column("related_to", Id),  # the case of the same thing that was reported done before
+    Column("parent_id", Id),  # of the area that this is a part of
+    # Why nobody was dispatched: a silence 静默, or the case of a warning that inhibits 抑制 this one.
+    Column("silence_id", Id),
+    Column("inhibited_by", Id),
 )
 _MERGING = text("merge_key IS NOT NULL")
 Index(
-    "cases_one_open_per_merge_key",
+    "cases_by_merge_key",
     cases.c.domain,
     cases.c.merge_key,
-    unique=True,
+    cases.c.status,
     sqlite_where=_MERGING,
     postgresql_where=_MERGING,
 )
@@ -180,6 +189,29 @@ Index(
 Index("cases_updated", cases.c.updated_at, cases.c.id)
 _LOOKED_AT = text("look_at IS NOT NULL")
 Index("cases_to_look_at", cases.c.look_at, sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT)
+Index("cases_near", cases.c.lat, cases.c.lng, sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK))
+Index("cases_unended_by_type", cases.c.type, sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK))
+for _link in ("related_to", "parent_id", "silence_id", "inhibited_by"):
+    _linked = text(f"{_link} IS NOT NULL")
+    Index(f"cases_by_{_link}", cases.c[_link], sqlite_where=_linked, postgresql_where=_linked)
+
+silences = Table(
+    "silences",  # 静默: what matches is kept and dispatched to nobody, until it ends
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("domain", Text, nullable=False),
+    Column("types", Json, nullable=False),  # of these three, empty: all
+    Column("divisions", Json, nullable=False),
+    Column("devices", Json, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("begins_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),  # an earlier end replaces it
+    Column("ended_by", Text),
+    Column("end_reason", Text),
+)
+Index("silences_of_domain", silences.c.domain, silences.c.ends_at)
 
 work_orders = Table(
     "work_orders",

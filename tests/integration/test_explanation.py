@@ -140,7 +140,7 @@ def test_a_case_that_was_split_off_is_explained_by_its_own_first_event(desk: Des
     desk.act(case_id, "split", events=ids[1:])
     other = desk.event(ids[1]).case_id
     with desk.here.store.read() as tx:
-        shown = whole_case(tx, case_of(tx, other), desk.here)
+        shown = whole_case(tx, case_of(tx, other), desk.here, desk.key)
     assert shown["explanation"] == told(desk, ids[1])["explanation"]
     assert [each["action"] for each in explain_event(ids[1], desk.key, desk.here)["afterwards"]] == ["triage"]
 

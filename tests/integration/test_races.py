@@ -63,7 +63,7 @@ def meanwhile(desk: Desk, call: Call) -> None:
     decisions = here.domains["grid"].decide(filed, here.context("grid", desk.now))
     with ThreadPoolExecutor(1) as pool:
         with here.store.write() as tx:
-            open_cases(tx, rows, filed, decisions, here.basis("grid"), here.city, desk.now)
+            open_cases(tx, rows, filed, decisions, here.basis("grid"), here, desk.now)
             called = pool.submit(call)
             with suppress(TimeoutError):
                 called.result(0.5)

@@ -23,7 +23,7 @@ from citybrain.casework.numbers import next_numbers
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.ids import new_id
 from citybrain.store.migrate import FOLDER, is_behind, migrate
-from citybrain.store.tables import attempts, cases, counters, events, metadata, receipts, reporters
+from citybrain.store.tables import attempts, counters, events, metadata, receipts, reporters
 
 pytestmark = both_stores
 
@@ -346,11 +346,3 @@ def test_numbers_begin_again_each_local_day_and_for_each_domain(desk: Desk) -> N
     assert ask("grid") == "20250303-grid-00003"
     desk.pass_time(minutes=1)
     assert ask("grid") == "20250304-grid-00001"
-
-
-def test_two_open_cases_cannot_have_one_merge_key(desk: Desk) -> None:
-    """What workers on PostgreSQL rely on: the second commit fails, is tried again, and finds the first one's case."""
-    one, two = desk.open(), desk.open()
-    desk.set(cases, cases.c.id == one.id, merge_key="k")
-    with pytest.raises(IntegrityError):
-        desk.set(cases, cases.c.id == two.id, merge_key="k")

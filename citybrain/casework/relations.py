@@ -1,0 +1,88 @@
+"""How cases belong together: parents and children of an area, what inhibits what, what came again after it was reported
+done; and which open cases near one may be about the same thing."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, true
+
+from citybrain.casework.case import Status, is_muted
+from citybrain.casework.joining import METRES_A_DEGREE, metres_between
+from citybrain.city import City
+from citybrain.clock import rfc3339
+from citybrain.keys import Key, cases_visible
+from citybrain.store.tables import IN_WORK, cases, silences
+
+SHOWN = 200
+NEAR_M = 500.0
+WITHIN_MS = 72 * 3600 * 1000
+SUGGESTED = 20
+LOOKED_AT = 2_000
+MUTED = (cases.c.status == Status.FILED) & or_(cases.c.silence_id.isnot(None), cases.c.inhibited_by.isnot(None))
+LINKS = {"related_to": "continued_by", "parent_id": "child", "inhibited_by": "inhibits"}  # and seen from the other end
+NAMED = {"related_to": "related", "parent_id": "parent", "inhibited_by": "inhibited_by"}
+
+
+def relations(tx: Connection, row: Row[Any], key: Key, city: City) -> list[dict[str, Any]]:
+    """The cases that this one belongs with, as far as the key may see them; the oldest first."""
+    columns = [cases.c[name] for name in ("id", "number", "status", "type", "title", "town", "event_count", *LINKS)]
+    own = {getattr(row, name): kind for name, kind in NAMED.items() if getattr(row, name)}
+    linked = or_(cases.c.id.in_(own), *(cases.c[name] == row.id for name in LINKS))
+    found = select(*columns).where(linked, cases_visible(key, city)).order_by(cases.c.id).limit(SHOWN)
+    return [
+        {"kind": own.get(each.id) or next(kind for name, kind in LINKS.items() if getattr(each, name) == row.id)}
+        | {name: getattr(each, name) for name in ("id", "number", "status", "type", "title", "event_count")}
+        for each in tx.execute(found)
+    ]
+
+
+def muted_by(tx: Connection, row: Row[Any], city: City) -> dict[str, Any] | None:
+    """Why nobody was dispatched, as long as nobody is."""
+    if not is_muted(row._asdict()):
+        return None
+    if row.inhibited_by:
+        return {"by": "warning", "case_id": row.inhibited_by}
+    silence = tx.execute(select(silences).where(silences.c.id == row.silence_id)).one()
+    until = rfc3339(silence.ends_at, city.zone)
+    return {"by": "silence", "silence_id": silence.id, "reason": silence.reason, "until": until}
+
+
+def suggestions(tx: Connection, row: Row[Any], key: Key, city: City) -> list[dict[str, Any]]:
+    """Open cases of the same domain that may be about the same thing: the same device, or the same type or not decided
+    which, within 500 m and three days. The likeliest first, each with why."""
+    same = (cases.c.merge_key == row.merge_key) if row.merge_key else cases.c.id.is_(None)
+    near = _near(row)
+    columns = [cases.c[name] for name in ("id", "number", "status", "type", "title", "grade", "event_count")]
+    columns += [cases.c[name] for name in ("lng", "lat", "merge_key", "opened_at", "last_event_at", "version")]
+    mine = (cases.c.domain == row.domain) & (cases.c.id != row.id) & IN_WORK & cases_visible(key, city)
+    alike = or_(cases.c.type == row.type, cases.c.type.is_(None)) if row.type else true()
+    found = tx.execute(select(*columns).where(mine, or_(same, near & alike)).limit(LOOKED_AT)).all()
+    told = [_told(row, other, city) for other in found]
+    best = sorted((each for each in told if each["why"]), key=lambda each: (-len(each["why"]), each["distance_m"] or 0))
+    return best[:SUGGESTED]
+
+
+def _near(row: Row[Any]) -> ColumnElement[bool]:
+    if row.lng is None:
+        return cases.c.id.is_(None)
+    degrees = NEAR_M / METRES_A_DEGREE
+    wide = degrees * 2.5  # of longitude, for cities up to 66 degrees north; the distance decides
+    when = cases.c.last_event_at.between(row.opened_at - WITHIN_MS, (row.last_event_at or row.opened_at) + WITHIN_MS)
+    return cases.c.lat.between(row.lat - degrees, row.lat + degrees) & cases.c.lng.between(
+        row.lng - wide, row.lng + wide) & when  # fmt: skip
+
+
+def _told(row: Row[Any], other: Row[Any], city: City) -> dict[str, Any]:
+    away = None
+    if row.lng is not None and other.lng is not None:
+        away = round(metres_between({"lng": row.lng, "lat": row.lat}, {"lng": other.lng, "lat": other.lat}))
+    apart = abs((other.last_event_at or other.opened_at) - row.opened_at) // 60_000
+    why = ["same_thing"] if row.merge_key and other.merge_key == row.merge_key else []
+    if away is not None and away <= NEAR_M:
+        why += ["near", *(["same_type"] if row.type and other.type == row.type else [])]
+    plain = ("id", "number", "status", "type", "title", "grade", "event_count", "version")
+    return {name: getattr(other, name) for name in plain} | {
+        "distance_m": away,
+        "minutes_apart": apart,
+        "opened_at": rfc3339(other.opened_at, city.zone),
+        "why": why,
+    }
