@@ -33,6 +33,13 @@ allow = []                    # private networks that webhooks may reach, such a
 
 [coverage]
 window_days = 30
+
+[casework]                    # what is left out is as docs/casework.md says
+acceptance_minutes = 15       # a case in triage; the centre's clocks run day and night
+dispatch_minutes = 15         # a case filed or returned
+returns = 2                   # then it is supervised, and the next department cannot return it
+extension = { most = 2, limits = 1.0 }   # each adds at most so many of the original limit
+suspension_days = 365
 """
 
 DEPARTMENTS = """\
