@@ -25,13 +25,13 @@ def keyring_of(request: Request) -> Keyring:
 
 def asker(request: Request) -> Key:
     """Raises Problem 401, or 403 for a browser's write without its token."""
-    token = request.cookies.get(COOKIE)
-    if token and "authorization" not in request.headers:
+    authorization = request.headers.get("authorization")
+    if authorization is None and (token := request.cookies.get(COOKIE)):
         key = of_session(request, token)
         if request.method not in SAFE and request.headers.get("x-csrf-token") != key.csrf:
             raise Problem(403, "a write by session needs the X-CSRF-Token that POST /api/v1/session answered")
         return key
-    return keyring_of(request).bearer(request.headers.get("authorization"))
+    return keyring_of(request).bearer(authorization)
 
 
 def of_session(request: Request, token: str) -> Key:

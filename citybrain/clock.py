@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 
 Clock = Callable[[], int]
 
@@ -19,8 +20,8 @@ def to_datetime(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
+@lru_cache(maxsize=1_000)
 def rfc3339(ms: int | None, zone: tzinfo) -> str | None:
     if ms is None:
         return None
-    text = datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
-    return text
+    return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds" if ms % 1000 else "seconds")

@@ -29,7 +29,7 @@ DELIVER: Final = "workers.deliver.deliver"
 JOB_SECONDS: Final = 60  # a slice takes 2 s; a worker whose job runs longer than this is ended
 BELL_SECONDS: Final = 300  # redis forgets what a killed worker had taken
 FAILURE_SECONDS: Final = 60
-GAP_SECONDS: Final = 0.005  # under load at most 200 rings a second; the first after a quiet moment goes at once
+GAP_SECONDS: Final = 0.02  # under load at most 50 rings a second; the first after a quiet moment goes at once
 LONGEST_PAUSE: Final = 1.0
 
 

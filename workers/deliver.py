@@ -27,10 +27,10 @@ from workers.process import installation
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 1_024
+IN_FLIGHT = 2_000
 LANE = 32  # of them at most for one host that is new or failed last
-WIDE_LANE = 512  # for one that answered: what is claimed at once costs far less than what is claimed a few at a time
-GATHER_SECONDS = 0.05  # while much is in flight, attempts are recorded this often
+WIDE_LANE = 1_000  # for one that answered: all that a batch makes, so that nothing of it has to be claimed again
+GATHER_SECONDS = 0.05  # attempts are recorded this often at most; the first after a quiet moment at once
 BEGIN_SECONDS = LEASE_MS / 1000 - TIMEOUT_SECONDS - 2.0  # what begins later might be sent by another worker too
 STOP_SECONDS = 4.0
 
@@ -71,6 +71,7 @@ class PostRoom:
         self._sender = Sender(AllowList.parse(",".join(here.config.webhook_allow)), limit_per_host=LANE)
         self._sending: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
         self._recording: asyncio.Task[None] | None = None
+        self._recorded_at = 0.0
         threading.Thread(target=self._loop.run_forever, name="post-room", daemon=True).start()
 
     def pouch(self) -> Pouch:
@@ -162,9 +163,9 @@ class PostRoom:
     async def _record(self) -> None:
         """One transaction for all attempts that ended while the last one was written."""
         while self._ended:
-            if self.size() > LANE:
-                await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(self._recorded_at + GATHER_SECONDS - self._loop.time())
             batch, self._ended = self._ended, []
+            self._recorded_at = self._loop.time()
             more = await asyncio.to_thread(self._settle, [attempt for _, attempt in batch])
             failed = {host for host, attempt in batch if attempt.outcome.kind != "delivered"}
             with self._lock:

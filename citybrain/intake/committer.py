@@ -13,6 +13,8 @@ BACKLOG = 20_000  # filings that wait at most; more is refused before memory is 
 
 Waiting = tuple[Sequence[Filing], asyncio.AbstractEventLoop, "asyncio.Future[list[Receipt]]"]
 
+Answer = tuple["asyncio.Future[list[Receipt]]", list[Receipt]]
+
 
 class Overloaded(Exception):
     """More is waiting than should; nothing of this was kept."""
@@ -75,14 +77,18 @@ class Committer:
                 loop.call_soon_threadsafe(_fail, future, error)
             return
         start = 0
+        answers: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
         for filings, loop, future in batch:
-            loop.call_soon_threadsafe(_answer, future, receipts[start : start + len(filings)])
+            answers.setdefault(loop, []).append((future, receipts[start : start + len(filings)]))
             start += len(filings)
+        for loop, its in answers.items():  # waking a loop costs as much as an answer
+            loop.call_soon_threadsafe(_answer, its)
 
 
-def _answer(future: "asyncio.Future[list[Receipt]]", receipts: list[Receipt]) -> None:
-    if not future.done():
-        future.set_result(receipts)
+def _answer(answers: Sequence[Answer]) -> None:
+    for future, receipts in answers:
+        if not future.done():
+            future.set_result(receipts)
 
 
 def _fail(future: "asyncio.Future[list[Receipt]]", error: Exception) -> None:

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from citybrain.clock import to_datetime
 from geo.divisions import LEVELS
 
 LOCATED = LEVELS[1:]
@@ -37,7 +36,7 @@ class Filed:
         return cls(
             id=row.id,
             domain=row.domain,
-            occurred_at=to_datetime(row.occurred_at).astimezone(zone),
+            occurred_at=datetime.fromtimestamp(row.occurred_at / 1000, zone),
             type=row.type,
             grade=row.grade,
             title=row.title,
