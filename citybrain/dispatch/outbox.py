@@ -42,10 +42,28 @@ class Message:
     data: dict[str, Any]
 
 
-def enabled_and_disabled(tx: Connection) -> Sequence[Row[Any]]:
-    """Every endpoint there is, once a transaction; none comes, goes or is switched until it has ended."""
-    take(tx, Lock.ENDPOINTS, shared=True)
-    return tx.execute(_ENDPOINTS).all()
+class Directory:
+    """Every endpoint there is, enabled or not, by the narrowest of its filters: a message looks at few of them. None
+    comes, goes or is switched until the transaction has ended."""
+
+    def __init__(self, tx: Connection, city: Structure) -> None:
+        take(tx, Lock.ENDPOINTS, shared=True)
+        self._city = city
+        self._under: dict[tuple[str | None, str | None], list[Row[Any]]] = {}
+        self.rows = tx.execute(_ENDPOINTS).all()
+        for row in self.rows:
+            for word in set(row.types or row.domains) or (None,):
+                self._under.setdefault((row.department, word), []).append(row)
+        self._departments = {department for department, _ in self._under if department}
+        self._above: dict[str | None, list[str | None]] = {}
+
+    def wanting(self, delivery: dict[str, Any]) -> list[Row[Any]]:
+        department, words = delivery["department"], {delivery["case_type"], delivery["domain"], None}
+        if department not in self._above:
+            below = self._city.departments_below
+            self._above[department] = [None, *(each for each in self._departments if department in below(each))]
+        near = ((above, word) for above in self._above[department] for word in words)
+        return [row for key in near for row in self._under.get(key, ()) if wants(row, delivery, self._city)]
 
 
 class Taker(Protocol):
@@ -58,15 +76,15 @@ def post(tx: Connection, messages: Sequence[Message], city: Structure, now: int,
     """Writes the deliveries; returns how many are due at once and claimed by nobody."""
     if not messages:
         return 0
-    known = enabled_and_disabled(tx)
-    rows = [row for message in messages for row in _deliveries(message, known, city, now)]
+    directory = Directory(tx, city)
+    rows = [row for message in messages for row in _deliveries(message, directory, now)]
     if taker:
-        taker.fill(tx, rows, known)
+        taker.fill(tx, rows, directory.rows)
     insert_rows(tx, deliveries, rows)
     return sum(row["status"] == "pending" and not row["fence"] for row in rows)
 
 
-def _deliveries(message: Message, known: Sequence[Row[Any]], city: Structure, now: int) -> Iterable[dict[str, Any]]:
+def _deliveries(message: Message, directory: Directory, now: int) -> Iterable[dict[str, Any]]:
     case = message.case
     body = orjson.dumps({"type": message.type, "timestamp": message.at, "data": message.data}).decode()
     row: dict[str, Any] = {
@@ -86,7 +104,7 @@ def _deliveries(message: Message, known: Sequence[Row[Any]], city: Structure, no
         "fence": 0,
         "tries": 0,
     }
-    matched = [endpoint for endpoint in known if wants(endpoint, row, city)]
+    matched = directory.wanting(row)
     for endpoint in matched:
         yield row | {"id": _message_id(), "endpoint_id": endpoint.id, **state_at(endpoint)}
     if not matched:

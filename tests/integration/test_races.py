@@ -11,10 +11,12 @@ from functools import partial
 from threading import Barrier
 from typing import Any
 
+import pytest
 from desk import ADMIN, Desk
-from postgres import both_stores
+from postgres import both_stores, only_postgresql
 from posting import FAILED, OK, claim, end, switch
-from sqlalchemy import true
+from serving import wait_until
+from sqlalchemy import event, insert, text, true
 from steps import BODIES, FIRE
 from wholeness import check_whole
 
@@ -23,6 +25,7 @@ from citybrain.casework.opening import open_cases
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.api import retry_delivery
 from citybrain.indicators.activity import note_changes
+from citybrain.intake.filing import file
 from citybrain.intake.reading import replay_event
 from citybrain.keys import create_key, ensure_admin
 from citybrain.problem import Problem
@@ -87,6 +90,30 @@ def test_batches_with_the_same_ids_in_any_order_are_one_event_an_id(desk: Desk) 
     assert {(row.source_event_id, row.event_id) for row in desk.rows(receipts)} == set(answers[0].items())
 
 
+@only_postgresql
+def test_batches_with_the_same_ids_in_opposite_orders_do_not_wait_in_a_circle(desk: Desk) -> None:
+    """Somebody else has the id in the middle until both have come so far, and then does not keep it."""
+    ids = [f"same-{number}" for number in range(9)]
+    orders = [desk.filings(*({"source_event_id": each} for each in order)) for order in (ids, ids[::-1])]
+    refused: list[str] = []
+    event.listen(desk.here.store.engine, "handle_error", lambda error: refused.append(str(error.original_exception)))
+
+    def waiting() -> bool:
+        with desk.here.store.read() as tx:
+            return tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar() == 2
+
+    with ThreadPoolExecutor(2) as pool:
+        with suppress(KeyError), desk.here.store.write() as tx:
+            held = {"source": desk.key.name, "source_event_id": ids[4], "event_id": "none", "body_hash": b""}
+            tx.execute(insert(receipts).values(held))
+            posted = [pool.submit(file, order, desk.here) for order in orders]
+            wait_until(waiting)
+            raise KeyError
+        forth, back = [[receipt.id for receipt in each.result()] for each in posted]
+    assert forth == back[::-1]
+    assert refused == []  # nobody was rolled back and run again
+
+
 def test_workers_of_one_domain_open_a_case_for_each_event_and_number_them_without_doubles(desk: Desk) -> None:
     desk.report(*[{}] * 1_500)
     while any(at_once(*[lambda: handle_batch(desk.here, "grid")] * 3)):
@@ -97,13 +124,14 @@ def test_workers_of_one_domain_open_a_case_for_each_event_and_number_them_withou
     assert desk.broken() == []
 
 
-def test_a_thing_reported_to_several_workers_is_one_case(desk: Desk) -> None:
+def test_a_thing_reported_to_several_workers_is_one_case(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk.report(*[SMOKE] * 4)
     desk.set(events, events.c.tries == 0, tries=1)  # each worker takes one
     at_once(*[lambda: handle_batch(desk.here, "fire")] * 4)
     desk.handle("fire")
     (case,) = desk.rows(cases)
     assert (case.event_count, [row.case_id for row in desk.rows(events)]) == (4, [case.id] * 4)
+    assert caplog.messages == []  # no worker opened a second one, to be refused and to try again
     assert desk.broken() == []
 
 
@@ -254,7 +282,7 @@ def test_machines_that_start_together_make_one_admin(desk: Desk) -> None:
         with desk.here.store.write() as tx:
             ensure_admin(tx, "cb1234567890.secret", desk.now)
 
-    at_once(*[start] * 5)
+    assert at_once(*[start] * 5) == [None] * 5
     assert [row.name for row in desk.rows(keys)] == ["admin"]
     assert [row.action for row in desk.rows(ledger)] == ["key.created"]
 

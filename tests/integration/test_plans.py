@@ -1,0 +1,129 @@
+"""What is asked again and again is read from an index of what is in work, or from the end of one, whatever lies behind
+it: as the store itself plans it, over three thousand closed cases."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from desk import ADMIN, Desk
+from postgres import both_stores
+from sqlalchemy import Connection, event, text, true
+
+from bench.past import Past
+from citybrain.casework import reading
+from citybrain.casework.followup import follow_up
+from citybrain.console import desk as queue_page
+from citybrain.dispatch.api import list_deliveries
+from citybrain.dispatch.delivery import anything_due, claim_due, held_count
+from citybrain.intake.reading import list_events
+from citybrain.store.claims import claim
+from citybrain.store.stream import number_committed
+from citybrain.store.tables import cases, deliveries, events
+from workers.patrol import waiting_queues
+
+pytestmark = both_stores
+ASKED: dict[str, Any] = {"limit": 50}
+RECEIVED = (events.c.state == "received") & (events.c.domain == "grid")
+
+
+@pytest.fixture
+def old(desk: Desk) -> Desk:
+    """Forty cases, closed, and three thousand more like them; a few in work."""
+    desk.endpoint("platform")
+    desk.report(*[{}] * 40)
+    desk.handle()
+    with desk.here.store.write() as tx:
+        number_committed(tx)
+    for case in desk.rows(cases):
+        desk.answer(desk.lead(case.id).id, "completed")
+        desk.act(case.id, "verify", passed=True)
+        desk.act(case.id, "close")
+    desk.set(deliveries, true(), status="delivered")
+    Past(desk.here.store).write(3_000)
+    desk.report(*[{}] * 5)
+    desk.handle()
+    with desk.here.store.write() as tx:
+        number_committed(tx)
+        tx.execute(text("ANALYZE"))
+    return desk
+
+
+def test_what_is_asked_every_day_has_its_index(old: Desk) -> None:
+    here, now = old.here, old.now
+    plain: dict[str, Any] = dict.fromkeys(("state", "domain", "division", "since", "q", "cursor"))
+
+    def events_(**asked: Any) -> Any:
+        return list_events(ADMIN, here, **plain | {"limit": 50} | asked)
+
+    def cases_(**asked: Any) -> Callable[[Connection], Any]:
+        return lambda tx: reading.list_cases(tx, ADMIN, here, ASKED | asked)
+
+    questions: dict[str, tuple[str, Callable[[Connection], Any]]] = {
+        "queues, events": ("events_unsettled", lambda tx: reading.queues(tx, ADMIN, here)),
+        "queues, cases": ("cases_in_work|cases_pressing", lambda tx: reading.queues(tx, ADMIN, here)),
+        "unsent": ("deliveries_unsent", lambda tx: queue_page._unsent(tx, ADMIN, here)),
+        "newer": (
+            "cases_in_work|cases_pressing|cases_pkey",
+            lambda tx: queue_page._newer(tx, ADMIN, here, {}, now - 1_000, []),
+        ),
+        "in work, due first": ("cases_pressing", cases_(status="open", sort="due")),
+        "in work, gravest first": ("cases_in_work|cases_pressing", cases_(status="open", sort="grade")),
+        "newest": ("cases_pkey", cases_()),
+        "changed last": ("cases_updated", cases_(sort="updated")),
+        "overdue": ("cases_in_work|cases_pressing", cases_(overdue=True)),
+        "suspended": ("cases_in_work", cases_(status="suspended")),
+        "closed": ("cases_pkey", cases_(status="closed", sort="due")),
+        "of a department": ("cases_in_work|cases_pressing", cases_(department="441402-cg", status="open")),
+        "received": ("events_unsettled|events_due", lambda _: events_(state="received")),
+        "since": ("events_pkey", lambda _: events_(since=datetime.now(UTC))),
+        "events": ("events_pkey", lambda _: events_()),
+        "failed": ("deliveries_unsent", lambda _: list_deliveries(ADMIN, here, status="failed")),
+        "pending": ("deliveries_due|deliveries_pkey", lambda _: list_deliveries(ADMIN, here, status="pending")),
+        "of an endpoint": ("deliveries_by_endpoint", lambda _: list_deliveries(ADMIN, here, endpoint="none")),
+        "held": ("deliveries_unsent", held_count),
+        "due": ("deliveries_due", anything_due),
+        "claim of events": ("events_due", lambda tx: claim(tx, events, RECEIVED, (events.c.due_at,), 100, 1)),
+        "claim of deliveries": ("deliveries_due", lambda tx: claim_due(tx, [], 100)),
+        "patrol, events": ("events_due|events_unsettled", lambda _: waiting_queues(here)),
+        "clocks": ("cases_overseen", lambda _: follow_up(here.store, here.city, 0)),
+        "stream": ("stream_unnumbered|stream_2", number_committed),
+    }
+    missing = {}
+    for name, (index, ask) in questions.items():
+        with plans(old) as found, here.store.write() as tx:
+            ask(tx)
+        if not re.search(index, "\n".join(found)):
+            missing[name] = found
+    assert missing == {}
+
+
+@contextmanager
+def plans(desk: Desk) -> Iterator[list[str]]:
+    """How each statement of the block that reads was planned, asked on its own connection before it runs."""
+    found: list[str] = []
+    engine = desk.here.store.engine
+    postgresql = engine.dialect.name == "postgresql"
+    whose = dict(parents(desk)) if postgresql else {}
+
+    def before(_connection: Any, cursor: Any, statement: str, given: Any, _context: Any, many: bool) -> None:
+        if many or not re.match(r"SELECT|WITH|UPDATE", statement):
+            return
+        apart = cursor.connection.cursor()
+        apart.execute(("EXPLAIN (COSTS OFF) " if postgresql else "EXPLAIN QUERY PLAN ") + statement, given)
+        plan = "\n".join(str(row[-1]) for row in apart.fetchall())
+        plan = re.sub(r"sqlite_autoindex_(\w+)_1", r"\1_pkey", plan)
+        found.append(re.sub(r"\w+", lambda word: whose.get(word[0], word[0]), plan))
+        apart.close()
+
+    event.listen(engine, "before_cursor_execute", before)
+    yield found
+    event.remove(engine, "before_cursor_execute", before)
+
+
+def parents(desk: Desk) -> Any:
+    """The index of a month, and that of the whole table."""
+    with desk.here.store.read() as tx:
+        return tx.execute(text("SELECT inhrelid::regclass::text, inhparent::regclass::text FROM pg_inherits")).all()
