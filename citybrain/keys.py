@@ -48,6 +48,8 @@ class May(StrEnum):
     QUEUES = "read the queues"
     UNMASK = "see who reported"
     INDICATORS = "read the indicators"
+    READ_EDITIONS = "read editions of the boundaries"
+    LOAD_EDITIONS = "load and activate editions of the boundaries"
 
 
 _RIGHTS: dict[Role, frozenset[May]] = {
@@ -55,11 +57,12 @@ _RIGHTS: dict[Role, frozenset[May]] = {
     Role.WORKER: frozenset({May.POST, May.READ_EVENTS, May.READ_CASES, May.VERIFY}),
     Role.OPERATOR: frozenset(
         {May.READ_EVENTS, May.READ_CASES, May.ACT, May.VERIFY, May.READ_DISPATCH, May.RETRY, May.QUEUES}
-        | {May.INDICATORS}
+        | {May.INDICATORS, May.READ_EDITIONS}
     ),
     Role.SYSTEM: frozenset({May.READ_CASES, May.FEEDBACK}),
     Role.AUDITOR: frozenset(
         {May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK, May.INDICATORS}
+        | {May.READ_EDITIONS}
     ),
     Role.ADMIN: frozenset(May) - {May.UNMASK},
 }

@@ -10,7 +10,8 @@ import orjson
 from sqlalchemy import Column, Connection, MetaData, Table, Text, func, select, text
 from sqlalchemy.engine import make_url
 
-import citybrain.store.coverage_tables  # noqa: F401 - its tables too
+import citybrain.store.coverage_tables
+import citybrain.store.edition_tables  # noqa: F401 - their tables too
 from citybrain.clock import now_ms
 from citybrain.commands.check import check_store
 from citybrain.commands.supervisor import lock

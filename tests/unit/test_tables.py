@@ -5,7 +5,8 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-import citybrain.store.coverage_tables  # noqa: F401 - its tables too
+import citybrain.store.coverage_tables
+import citybrain.store.edition_tables  # noqa: F401 - their tables too
 from citybrain.store.database import Store
 from citybrain.store.migrate import migrate
 from citybrain.store.tables import metadata

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-import citybrain.store.coverage_tables  # noqa: F401 - its tables too
+import citybrain.store.coverage_tables
+import citybrain.store.edition_tables  # noqa: F401 - their tables too
 from citybrain.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
