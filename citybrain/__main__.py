@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from citybrain.commands.edition_group import edition_group
 from citybrain.config import Config
 from geo.mistake import Mistakes
 
@@ -362,6 +363,8 @@ def _told(do: Any) -> None:
     except (Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, WrongRoots, OSError) as error:
         raise click.ClickException(str(error)) from None
 
+
+main.add_command(edition_group(_run))
 
 if __name__ == "__main__":
     threading.current_thread().name = "main"

@@ -17,6 +17,8 @@ from citybrain.casework import api as casework
 from citybrain.casework import explaining, silence_api
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
+from citybrain.editions import api as editions
+from citybrain.editions.watch import Watch
 from citybrain.indicators import api as indicators
 from citybrain.installation import Installation, keep_for_good
 from citybrain.intake import reading
@@ -32,19 +34,25 @@ from citybrain.store.database import StoreUnavailable
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
 STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
 Door = Callable[[Request, Key], Awaitable[Response]]
-LARGER_BODIES = {"/api/v1/events/batch": BATCH_BYTES, "/api/v1/locate": places.LOCATE_BYTES}  # all others: 1 MiB
+LARGER_BODIES = {  # all others: 1 MiB
+    "/api/v1/events/batch": BATCH_BYTES,
+    "/api/v1/locate": places.LOCATE_BYTES,
+    "/api/v1/editions": editions.UPLOAD_BYTES,
+}
 
 
 def build(here: Installation) -> FastAPI:
     committer = Committer(partial(file, installation=here))
     intake = Intake(here, committer, Rates(EVENTS_PER_SECOND, EVENTS_AT_ONCE, here.clock))
-    sequencer = stream.Sequencer(here)
+    sequencer, watch = stream.Sequencer(here), Watch(here)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         here.locator  # noqa: B018 - the ground is read before the first request
         keep_for_good()
+        watch.start()
         yield
+        watch.close()
         sequencer.close()
         committer.close()
         here.ringer.close()
@@ -56,7 +64,7 @@ def build(here: Installation) -> FastAPI:
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
     later = (places, registers, roots, sessions, stream, health, reference, pages)
-    for module in (reading, explaining, casework, silence_api, dispatch, indicators, *later):
+    for module in (reading, explaining, casework, silence_api, dispatch, editions, indicators, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)

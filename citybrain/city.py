@@ -16,7 +16,7 @@ from citybrain.industries import COVERED_LEVELS, FILE, Registry, check_registry
 from citybrain.practice import Practice
 from citybrain.routing.departments import Department, Departments, check_departments
 from geo.divisions import Divisions, check_divisions
-from geo.edition import Edition, check_boundaries, check_crs, load_edition, stored_edition
+from geo.edition import Edition, check_boundaries, check_crs, load_edition, pack_edition_id, stored_edition
 from geo.locator import Locator
 from geo.mistake import Mistake, Mistakes, did_you_mean
 from geo.reading import Scheme
@@ -124,6 +124,11 @@ class City:
         """Reads the ground from the cache, or makes it first."""
         dated = self.file.city.boundaries_date
         return load_edition(self.pack, self.divisions, self.scheme, cache_dir=cache, progress=progress, dated=dated)
+
+    @cached_property
+    def own_edition(self) -> str:
+        """The id of the pack's own edition."""
+        return pack_edition_id(self.pack, self.divisions, self.scheme, self.file.city.boundaries_date)
 
     def locator(self, cache: Path) -> Locator:
         return self._locator(self.edition(cache), self.divisions)

@@ -1,11 +1,13 @@
 """What every process of one installation shares: its configuration, city, domains, store and time."""
 
 import gc
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 
 import geo
 from citybrain.city import City, load_city
@@ -20,9 +22,12 @@ from citybrain.routing.context import Context
 from citybrain.routing.responsibility import Responsibility
 from citybrain.routing.search import TypeIndex
 from citybrain.store.database import Store
+from citybrain.store.editions import fetch, in_use_in
+from geo.edition import file_of, stored_file
 from geo.locator import Locator
 
 GARBAGE = 50_000  # objects more than before: about what a batch makes
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -38,19 +43,55 @@ class Installation:
     clock: Clock = now_ms
     opened_at: int = field(default_factory=now_ms)
     _stored: dict[str, Locator] = field(default_factory=dict, repr=False)
+    _reading: Lock = field(default_factory=Lock, repr=False)
 
     @cached_property
     def locator(self) -> Locator:
-        return self.city.locator(self.config.data / "editions")
+        """Of the edition in use. A batch takes it once, and so is located under one edition and names it."""
+        found = self.locator_of(self.edition_in_use())
+        if found is None:
+            raise RuntimeError(f"the store has no content of the edition in use, {self.edition_in_use()}")
+        return found
+
+    def edition_in_use(self) -> str:
+        """By the store, where there is one; else the city pack's own."""
+        return in_use_in(self.store) or self.city.own_edition
+
+    def take_up(self) -> None:
+        """From now on locates by the edition that is in use, if it is another one: the new ground is read beside the
+        old one, and taken between two batches."""
+        wanted = self.edition_in_use()
+        if wanted != self.locator.edition.id and (found := self.locator_of(wanted)):
+            self.locator = found
+            log.info("located by edition %s from now on", wanted)
 
     def locator_of(self, edition: str) -> Locator | None:
-        """The locator of the present edition, or of one that is still in the data folder."""
-        if edition == self.locator.edition.id:
-            return self.locator
-        found = self._stored.get(edition) or self.city.stored_locator(self.config.data / "editions", edition)
-        if found is not None:
-            self._stored = {edition: found}  # one at a time: ground is large
+        """The locator of any edition that is in use, in the data folder, or in the store."""
+        present = vars(self).get("locator")
+        if present is not None and edition == present.edition.id:
+            return present  # type: ignore[no-any-return]
+        with self._reading:
+            found = self._stored.get(edition) or self._read(edition)
+            if found is not None:
+                self._stored = {edition: found}  # one at a time: ground is large
         return found
+
+    def edition_file(self, edition: str) -> Path | None:
+        """The file with an edition's content, fetched from the store if it is not here."""
+        folder = self.config.data / "editions"
+        if not (found := stored_file(folder, edition)) and self._read(edition) is not None:
+            found = stored_file(folder, edition)
+        return found
+
+    def _read(self, edition: str) -> Locator | None:
+        folder = self.config.data / "editions"
+        if found := self.city.stored_locator(folder, edition):
+            return found
+        if edition == self.city.own_edition:
+            return self.city.locator(folder)
+        if fetch(self.store, edition, folder / file_of(edition)):
+            return self.city.stored_locator(folder, edition)
+        return None
 
     @cached_property
     def responsibility(self) -> Responsibility:

@@ -63,6 +63,8 @@ class May(StrEnum):
     UNMASK = "see who reported"
     INDICATORS = "read the indicators"
     AUDIT = "read the ledger's roots"
+    READ_EDITIONS = "read editions of the boundaries"
+    LOAD_EDITIONS = "load and activate editions of the boundaries"
 
 
 _RIGHTS: dict[Role, frozenset[May]] = {
@@ -70,11 +72,12 @@ _RIGHTS: dict[Role, frozenset[May]] = {
     Role.WORKER: frozenset({May.POST, May.READ_EVENTS, May.READ_CASES, May.VERIFY}),
     Role.OPERATOR: frozenset(
         {May.READ_EVENTS, May.READ_CASES, May.ACT, May.VERIFY, May.READ_DISPATCH, May.RETRY, May.QUEUES}
-        | {May.INDICATORS}
+        | {May.INDICATORS, May.READ_EDITIONS}
     ),
     Role.SYSTEM: frozenset({May.READ_CASES, May.FEEDBACK}),
     Role.AUDITOR: frozenset(
-        {May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK, May.INDICATORS, May.AUDIT}
+        {May.READ_EVENTS, May.READ_CASES, May.READ_DISPATCH, May.QUEUES, May.UNMASK, May.INDICATORS}
+        | {May.AUDIT, May.READ_EDITIONS}
     ),
     Role.ADMIN: frozenset(May) - {May.UNMASK},
 }

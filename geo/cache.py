@@ -79,6 +79,15 @@ def read(path: Path) -> tuple[Compiled, Head] | None:
         return None
 
 
+def is_whole(path: Path) -> bool:
+    """Whether what was written is all there: a zip's directory is at its end, and has the sums of what is in it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):
+        return False
+
+
 def _layer(level: str, arrays: Any) -> Layer:
     texts = {field: arrays[f"{level}.{field}"].astype(object) for field in _TEXTS}
     shapes = {field: _shapes(arrays[f"{level}.{field}"], arrays[f"{level}.{field}.sizes"]) for field in _SHAPES}

@@ -19,7 +19,7 @@ from geo.covering import Covering
 from geo.datum import project
 from geo.divisions import LEVELS, Division, Divisions
 from geo.drawing import draw
-from geo.fault import Fault, most_telling
+from geo.fault import Fault, counts, most_telling
 from geo.layer import Layer, Objects, Progress, metric, objects, projected
 from geo.mistake import Mistake, Mistakes, did_you_mean
 from geo.rasterise import rasterise
@@ -32,9 +32,11 @@ _MANY = 10
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the files: every fault, and the edition's content unless one of them is an error."""
+    """What became of the files: the most telling faults, how many of each kind there are, and the edition's content
+    unless one of them is an error."""
 
     faults: tuple[Fault, ...]
+    counts: Mapping[str, Mapping[str, int]]
     compiled: Compiled | None = None
     divisions: Divisions | None = None
     tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
@@ -73,7 +75,7 @@ def compile_files(
     if closed is False:
         divisions = _widened(divisions, tables)
     if any(fault.error for fault in faults) or not tables:
-        return Outcome(tuple(most_telling(faults)), divisions=divisions, tables=tables)
+        return Outcome(tuple(most_telling(faults)), counts(faults), divisions=divisions, tables=tables)
     layers = _layers(tables, divisions, scheme, base or {}, faults, step)
     if scheme.nested:
         layers = _adopt(layers)
@@ -85,11 +87,11 @@ def compile_files(
         divisions = _parented(divisions, layers)
     told = tuple(most_telling(faults))
     if any(fault.error for fault in told):
-        return Outcome(told, divisions=divisions, tables=tables)
+        return Outcome(told, counts(faults), divisions=divisions, tables=tables)
     step("raster", 0, 1)
     rasters = {level: rasterise(Covering(layer.polygons)) for level, layer in layers.items()}
     step("raster", 1, 1)
-    return Outcome(told, Compiled(layers, rasters, told), divisions, tables)
+    return Outcome(told, counts(faults), Compiled(layers, rasters, told), divisions, tables)
 
 
 def check_files(given: Sequence[Given], divisions: Divisions, scheme: Scheme) -> list[Mistake]:
@@ -261,17 +263,19 @@ def _findings(layers: Mapping[str, Layer], scheme: Scheme, tables: Mapping[str, 
         for level, table in tables.items()
         for code, feature in zip(table.codes, table.features, strict=True)
     }
-    return [_told(fault, features, scheme.crs) for fault in most_telling(found)]
+    spots = _in_degrees(objects([fault.spot for fault in found]), scheme.crs)
+    told = []
+    for fault, spot in zip(found, spots, strict=True):
+        file, feature = features.get((fault.level, fault.code), ("", None)) if fault.kind != "gap" else ("", None)
+        told.append(dataclasses.replace(fault, spot=spot, file=file, feature=feature))
+    return told
 
 
-def _told(fault: Fault, features: Mapping[tuple[str, str], tuple[str, int]], crs: str) -> Fault:
-    """With its spot in degrees, and with file and feature where it is about one."""
-
+def _in_degrees(shapes: Objects, crs: str) -> Objects:
     def back(xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.column_stack(project(xy[:, 0], xy[:, 1], crs, "epsg:4326"))
 
-    file, feature = features.get((fault.level, fault.code), ("", None)) if fault.kind != "gap" else ("", None)
-    return dataclasses.replace(fault, spot=shapely.transform(fault.spot, back), file=file, feature=feature)
+    return objects(list(shapely.transform(shapes, back))) if len(shapes) else shapes
 
 
 def geojson(layer: Layer) -> str:

@@ -61,7 +61,7 @@ def load_edition(
     if mistakes:
         raise Mistakes(mistakes)
     digest = digest_of(given, divisions, scheme)
-    id_ = f"{dated or _newest(given)}-{digest[:SHORT]}"
+    id_ = edition_id(dated or _newest(given), digest)
     if known := cache.read(cache_dir / f"{digest}.npz"):
         return _edition(id_, *known)
     from geo.compile import compile_files  # geopandas takes half a second to import, and a warm start needs none
@@ -70,6 +70,20 @@ def load_edition(
     if outcome.compiled is None:
         raise Mistakes(fault.as_mistake() for fault in outcome.faults if fault.error)
     return keep(outcome.compiled, divisions, scheme, id_, cache_dir / f"{digest}.npz")
+
+
+def pack_edition_id(pack_dir: Path, divisions: Divisions, scheme: Scheme, dated: str) -> str:
+    """Of the edition that the pack's files make, without reading them as polygons."""
+    return edition_id(dated, digest_of(_files(pack_dir / "boundaries", scheme)[0], divisions, scheme))
+
+
+def edition_id(dated: str, digest: str) -> str:
+    return f"{dated}-{digest[:SHORT]}"
+
+
+def file_of(id_: str) -> str:
+    """What the file of an edition that was fetched from elsewhere is called."""
+    return f"{id_.rpartition('-')[2]}.fetched.npz"
 
 
 def keep(compiled: cache.Compiled, divisions: Divisions, scheme: Scheme, id_: str, path: Path) -> Edition:
@@ -88,10 +102,16 @@ def edition_in(path: Path, id_: str) -> tuple[Edition, Divisions] | None:
 
 def stored_edition(cache_dir: Path, id_: str) -> tuple[Edition, Divisions] | None:
     """An edition that was in use here once, with the divisions it was made for; None when it is no longer there."""
+    path = stored_file(cache_dir, id_)
+    return edition_in(path, id_) if path else None
+
+
+def stored_file(cache_dir: Path, id_: str) -> Path | None:
+    """The whole file with that edition, if there is one."""
     digest = id_.rpartition("-")[2]
     if not re.fullmatch(rf"[0-9a-f]{{{SHORT}}}", digest):
         return None
-    return next((found for path in cache_dir.glob(f"{digest}*.npz") if (found := edition_in(path, id_))), None)
+    return next((path for path in sorted(cache_dir.glob(f"{digest}*.npz")) if cache.is_whole(path)), None)
 
 
 def _edition(id_: str, compiled: cache.Compiled, head: cache.Head) -> Edition:

@@ -14,8 +14,6 @@ import orjson
 from sqlalchemy import Column, Connection, MetaData, Table, Text, delete, func, select, text
 from sqlalchemy.engine import make_url
 
-import citybrain.store.appeal_tables
-import citybrain.store.coverage_tables  # noqa: F401 - its tables too
 from citybrain.clock import now_ms
 from citybrain.commands import changes
 from citybrain.commands.check import check_store

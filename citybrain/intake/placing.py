@@ -55,12 +55,14 @@ def check_location(location: Location, datum: str | None, here: Installation) ->
 
 
 def locate(spots: Sequence[Spot], locator: Locator) -> list[Place]:
-    """A place for each, in order."""
+    """A place for each, in order, all of the locator's edition: a geometry that was placed before another edition came
+    into use is placed again."""
     places: list[Place | None] = [None] * len(spots)
     by_datum: dict[str, list[int]] = {}
     for index, spot in enumerate(spots):
         if spot.place is not None:
-            places[index] = spot.place
+            current = spot.place.edition == locator.edition.id
+            places[index] = spot.place if current else _of_geometry(spot.location, spot.datum, locator)
         elif spot.has_point:
             by_datum.setdefault(spot.datum, []).append(index)
         else:
@@ -82,7 +84,7 @@ def locate_again(locations: Sequence[dict[str, Any]], city: City, locator: Locat
     for raw in locations:
         location, datum, place = Location.model_validate(raw), raw["datum"], None
         if location.geometry is not None:
-            place = locator.locate_geometry(geometry_to_wgs84(parse_geometry(location.geometry), datum))
+            place = _of_geometry(location, datum, locator)
         has_point = location.lng is not None and not _is_placeholder(location, city)
         spots.append(Spot(location, datum, has_point, place))
     return locate(spots, locator)
@@ -95,6 +97,10 @@ def explain_place(raw: dict[str, Any], here: Installation) -> dict[str, Any]:
         return {"given": raw, "place": locate([spot], here.locator)[0].as_dict(), "levels": []}
     lng, lat = _turned(float(spot.location.lng or 0), float(spot.location.lat or 0), spot.datum)
     return {"given": {**raw, "datum": spot.datum}, **here.locator.explain(lng, lat, spot.location.accuracy_m)}
+
+
+def _of_geometry(location: Location, datum: str, locator: Locator) -> Place:
+    return locator.locate_geometry(geometry_to_wgs84(parse_geometry(location.geometry), datum))
 
 
 def place_of(raw: dict[str, Any], installation: Installation) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def test_a_city_without_a_metric_projection_is_refused(pack, crs):
 def test_small_overlaps_and_strays_and_any_gaps_are_findings_that_do_not_stop_the_edition(tmp_path):
     wide = shapely.box(116.4995, 24, 117.0005, 24.9)
     edition = load(write_pack(tmp_path, county=COUNTIES, town=[feature("T1", WEST), feature("T2", wide)]))
-    told = [str(finding) for finding in edition.findings]
+    told = [str(finding.as_mistake()) for finding in edition.findings]
     assert any("no overlap with T2" in line for line in told)
     assert any("(T2): ground inside its parent's" in line for line in told)
     assert any("W2: its children to fill its ground" in line for line in told)

@@ -5,8 +5,6 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-import citybrain.store.appeal_tables
-import citybrain.store.coverage_tables  # noqa: F401 - its tables too
 from citybrain.store.database import Store
 from citybrain.store.migrate import migrate
 from citybrain.store.tables import metadata

@@ -2,8 +2,6 @@
 
 from alembic import context
 
-import citybrain.store.appeal_tables
-import citybrain.store.coverage_tables  # noqa: F401 - its tables too
 from citybrain.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)

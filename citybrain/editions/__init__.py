@@ -1,0 +1,1 @@
+"""Editions of the boundaries: load, compare, try out, activate."""
