@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from citybrain.access import Asker, Here
+from citybrain.access import Asker, Here, described
 from citybrain.installation import Installation
 from citybrain.intake.body import MIB, read_body
 from citybrain.intake.placing import place_of
@@ -24,11 +24,6 @@ routes = APIRouter(prefix="/api/v1", tags=["places 位置"])
 LOCATE_BYTES = 8 * MIB  # 100,000 points with all their digits take five
 Datum = Annotated[str | None, Query(max_length=20)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-
-
-def _described(model: type[BaseModel]) -> dict[str, Any]:
-    """For the reference, of a body that is read by hand: a framework would parse it before asking for a key."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
 class Points(BaseModel):
@@ -52,7 +47,7 @@ def locate_point(
     return place_of(location, here)
 
 
-@routes.post("/locate", openapi_extra=_described(Points))
+@routes.post("/locate", openapi_extra=described(Points))
 async def locate_points(request: Request, key: Asker, here: Here) -> Response:
     """Codes by level, in the order of the points; null outside."""
     body = await read_body(request, LOCATE_BYTES)
