@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Any, cast
 
 from fastapi import Depends
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from citybrain.installation import Installation
@@ -42,6 +43,11 @@ def of_session(request: Request, token: str) -> Key:
     if session is None or key is None:
         raise Problem(401, "the session has ended: sign in again")
     return replace(key, csrf=session[1])
+
+
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """For the reference, of a body that is read by hand: a framework would parse it before asking for a key."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
 async def json_body(request: Request) -> Any:

@@ -1,6 +1,7 @@
 """How a city works its cases: `[casework]` of its city.toml. How often and how long each exception is possible, when
 supervision is raised, who may do what; casework goes by it, keys name its duties. What a city leaves out is as here."""
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -78,12 +79,16 @@ class Practice(_Table):
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
-        order = [(each.after_due, each.past is not None) for each in self.thresholds]
-        if order != sorted(order):
+        if list(self.moments) != sorted(self.moments):
             raise ValueError("thresholds in the order in which they come: the most time left first")
-        if len({each.code for each in self.thresholds}) < len(order):
+        if len({each.code for each in self.thresholds}) < len(self.thresholds):
             raise ValueError("each threshold's code only once")
         return self
+
+    @cached_property
+    def moments(self) -> tuple[tuple[float, bool], ...]:
+        """Of each threshold: limits after the due time, and whether it begins only after that moment."""
+        return tuple((each.after_due, each.past is not None) for each in self.thresholds)
 
     def allows(self, duties: frozenset[str], action: str) -> bool:
         """Whether one of the duties has the action; without duties there is nothing to limit."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from citybrain.access import Asker, Here
+from citybrain.access import Asker, Here, described
 from citybrain.installation import Installation
 from citybrain.intake.body import MIB, read_body
 from citybrain.intake.placing import explain_place, place_of
@@ -24,12 +24,6 @@ routes = APIRouter(prefix="/api/v1", tags=["places 位置"])
 MOST_POINTS = 100_000
 LOCATE_BYTES = 8 * MIB  # 100,000 points with all their digits take five
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-
-
-def _described(*models: type[BaseModel]) -> dict[str, Any]:
-    """For the reference, of a body that is read by hand: a framework would parse it before asking for a key."""
-    schema = {"anyOf": [model.model_json_schema() for model in models]}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 class _Bulk(BaseModel):
@@ -92,7 +86,7 @@ def explain_point(location: Asked, here: Here) -> dict[str, Any]:
     return explain_place(location, here)
 
 
-@routes.post("/locate", openapi_extra=_described(Points, Columns))
+@routes.post("/locate", openapi_extra=described(Points, Columns))
 async def locate_points(request: Request, key: Asker, here: Here) -> Response:
     """Codes by level, in the order of the points; null outside. Columns in, columns out."""
     body = await read_body(request, LOCATE_BYTES)

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
-from citybrain.access import Asker, Here, JsonBody
+from citybrain.access import Asker, Here, JsonBody, described
 from citybrain.casework import appealing, reading, verifying
 from citybrain.casework.actions import act
 from citybrain.casework.bulk import act_on_many
-from citybrain.casework.feedback import parse_feedback, take
+from citybrain.casework.feedback import Feedback, parse_feedback, take
 from citybrain.casework.hindrance import require_right
 from citybrain.casework.relations import suggestions
-from citybrain.casework.turn import Turn, parse_request
+from citybrain.casework.turn import Request, Turn, parse_request
 from citybrain.casework.writing import StaleVersion
 from citybrain.installation import Installation
 from citybrain.keys import Key, May
@@ -117,7 +117,7 @@ def list_appeals(
         return appealing.list_appeals(tx, key, here, outcome, department, cursor, limit)
 
 
-@routes.post("/cases/{case_id}/{action}")
+@routes.post("/cases/{case_id}/{action}", openapi_extra=described(Request))
 def act_on_case(case_id: str, action: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """The case after the action. 409 names the legal actions, or carries the case that somebody changed first."""
     return do_action(here, key, case_id, action, body)
@@ -151,7 +151,7 @@ def show_order(order_id: str, key: Asker, here: Here) -> dict[str, Any]:
         return _order(here, key, order_id, tx)
 
 
-@routes.post("/work-orders/{order_id}/feedback")
+@routes.post("/work-orders/{order_id}/feedback", openapi_extra=described(Feedback))
 def give_feedback(order_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """The work order after the feedback; the same `feedback_id` again has no second effect."""
     key.require(May.FEEDBACK)

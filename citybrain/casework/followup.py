@@ -20,7 +20,7 @@ from citybrain.store.tables import cases
 log = logging.getLogger(__name__)
 
 CLOCK = "clock"  # the actor of what only the passing of time decided
-AT_ONCE = 200
+AT_ONCE = 500
 TRIED_AGAIN_MS = 600_000
 
 

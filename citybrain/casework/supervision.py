@@ -12,7 +12,7 @@ from citybrain.casework.case import ENDED, IN_HAND, Status, is_muted
 from citybrain.casework.handling_clock import resume
 from citybrain.city import City
 from citybrain.deadline import Calendar, Limit, clock_of
-from citybrain.practice import Practice, Threshold
+from citybrain.practice import Practice
 
 STAGES = {Status.TRIAGE: "acceptance", Status.FILED: "dispatch", Status.RETURNED: "dispatch"}
 MINUTE_MS = 60_000
@@ -26,7 +26,8 @@ def schedule(amendment: Amendment, city: City) -> None:
         minutes = 0 if is_muted(case) else _minutes(case["status"], practice)  # nobody is to dispatch what is muted
         case["stage_due_at"] = amendment.at + minutes * MINUTE_MS if minutes else None
         case["stage_supervised"] = False
-    if case["due_at"] is not None and case["due_at"] != amendment.due_before:  # what lies ahead again is raised again
+    moved = case["due_at"] != amendment.due_before and case["due_at"] is not None
+    if moved and case["supervision"]:  # what lies ahead again is raised again
         passed = sum(moment <= amendment.at for moment in _moments(case, city))
         case["supervision"] = min(case["supervision"], passed)
     case["look_at"] = _look_at(amendment, city)
@@ -78,19 +79,19 @@ def _look_at(amendment: Amendment, city: City) -> int | None:
 
 def _moments(case: Mapping[str, Any], city: City) -> tuple[int, ...]:
     limit = (case["limit_amount"], case["limit_unit"])
-    return threshold_moments(city.calendar, case["due_at"], *limit, city.practice.thresholds)
+    return threshold_moments(city.calendar, case["due_at"], *limit, city.practice.moments)
 
 
 @lru_cache(maxsize=4096)
 def threshold_moments(
-    calendar: Calendar, due_at: int, amount: float, unit: str, thresholds: tuple[Threshold, ...]
+    calendar: Calendar, due_at: int, amount: float, unit: str, thresholds: tuple[tuple[float, bool], ...]
 ) -> tuple[int, ...]:
     """When each threshold is reached, in ms; what lies past the due time comes a tick later: until then it is in time.
     A batch of a thousand cases has a few due times."""
     limit = calendar.seconds_of(Limit(amount, unit))
-    seconds = np.array([each.after_due * limit for each in thresholds])
+    seconds = np.array([limits * limit for limits, _ in thresholds])
     try:
         moments = calendar.moved(np.full(len(thresholds), due_at), seconds, clock_of(unit)).tolist()
     except ValueError:  # beyond the years of any calendar
-        return tuple(due_at + (each.past is not None) if not each.after_due else NEVER for each in thresholds)
-    return tuple(moment + (each.past is not None) for moment, each in zip(moments, thresholds, strict=True))
+        moments = [NEVER if limits else due_at for limits, _ in thresholds]
+    return tuple(moment + after for moment, (_, after) in zip(moments, thresholds, strict=True))

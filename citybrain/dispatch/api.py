@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, ValidationError
 from sqlalchemy import ColumnElement, Connection, select, true, update
 
-from citybrain.access import Asker, Here, JsonBody
+from citybrain.access import Asker, Here, JsonBody, described
 from citybrain.clock import to_ms
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.attempts import with_attempts
@@ -27,7 +27,7 @@ class Since(BaseModel):
     since: AwareDatetime
 
 
-@routes.post("/endpoints", status_code=201)
+@routes.post("/endpoints", status_code=201, openapi_extra=described(endpoint_.EndpointChange))
 def create_endpoint(key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     """The answer carries the signing `secret`, this once."""
     key.require(May.MANAGE)
@@ -58,7 +58,7 @@ def show_endpoint(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
         return endpoint_.as_dict(endpoint_.find(tx, endpoint_id), here.city)
 
 
-@routes.patch("/endpoints/{endpoint_id}")
+@routes.patch("/endpoints/{endpoint_id}", openapi_extra=described(endpoint_.EndpointChange))
 def patch_endpoint(endpoint_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     key.require(May.MANAGE)
     change = endpoint_.parse_change(body, here)
@@ -105,7 +105,7 @@ def disable(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
     return _switch(endpoint_id, False, key, here)
 
 
-@routes.post("/endpoints/{endpoint_id}/replay")
+@routes.post("/endpoints/{endpoint_id}/replay", openapi_extra=described(Since))
 def replay(endpoint_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     key.require(May.MANAGE)
     try:

@@ -52,7 +52,7 @@ def keep_edition(
     packed = content or Content([], 0, "")
     row = {"id": id_, "name": name, "valid": content is not None, "report": report, "faults": faults}
     row |= {"bytes": packed.size, "sha256": packed.sha256, "loaded_at": now, "loaded_by": actor}
-    kept = insert_or(tx, editions).values(row).on_conflict_do_nothing().returning(editions.c.id)
+    kept = insert_or(tx.dialect, editions).values(row).on_conflict_do_nothing().returning(editions.c.id)
     if tx.execute(kept).first() is None:
         return False
     for number, piece in enumerate(packed.pieces):
@@ -72,7 +72,7 @@ def activate(tx: Connection, id_: str, now: int, actor: str) -> bool:
     if before == id_:
         return False
     number = tx.execute(select(func.coalesce(func.max(edition_uses.c.number), 0))).scalar_one() + 1
-    tx.execute(insert_or(tx, edition_uses).values(number=number, edition_id=id_, at=now, actor=actor))
+    tx.execute(insert_or(tx.dialect, edition_uses).values(number=number, edition_id=id_, at=now, actor=actor))
     append_to_city(tx, Entry("edition.activated", actor, {"edition": id_, "before": before}), now)
     return True
 

@@ -142,18 +142,18 @@ cases = Table(
     Column("suspended_from", Text),  # the status to come back to
     Column("suspended_until", BigInteger),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
-    Column("returns", Integer, nullable=False, server_default=text("0")),
-    Column("reworks", Integer, nullable=False, server_default=text("0")),
-    Column("appointed", Boolean, nullable=False, server_default=text("false")),  # 指定主办: the lead may not return it
-    Column("appeals_open", Integer, nullable=False, server_default=text("0")),
-    # The centre's own clock, acceptance or dispatch by the status; and what time has brought about already.
-    Column("stage_due_at", BigInteger),
-    Column("stage_supervised", Boolean, nullable=False, server_default=text("false")),
-    Column("supervision", Integer, nullable=False, server_default=text("0")),  # thresholds passed
-    Column("look_at", BigInteger),  # when patrol looks at it next
     # The head of the case's ledger chain: the next entry needs no read of the ledger.
     Column("entries", Integer, nullable=False),
     Column("head", Text, nullable=False),
+    Column("returns", Integer, nullable=False, server_default=text("0")),
+    Column("reworks", Integer, nullable=False, server_default=text("0")),
+    Column("appeals_open", Integer, nullable=False, server_default=text("0")),
+    Column("supervision", Integer, nullable=False, server_default=text("0")),  # thresholds passed
+    Column("appointed", Boolean, nullable=False, server_default=text("false")),  # 指定主办: the lead may not return it
+    # The centre's own clock, acceptance or dispatch by the status.
+    Column("stage_supervised", Boolean, nullable=False, server_default=text("false")),
+    Column("stage_due_at", BigInteger),
+    Column("look_at", BigInteger),  # when patrol looks at it next
     # How it belongs together with others.
     Column("last_event_at", BigInteger),  # when the last report was opened or joined
     Column("lng", Float),  # of `place`, for what lies near
@@ -418,12 +418,12 @@ keys = Table(
     Column("domains", Json, nullable=False),
     Column("divisions", Json, nullable=False),
     Column("departments", Json, nullable=False),
-    Column("duties", Json, nullable=False, server_default=text("'[]'")),  # empty: all that the role may
     Column("datum", Text),
     Column("demo", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("duties", Json, nullable=False, server_default=text("'[]'")),  # empty: all that the role may
 )
 sessions = Table(
     "sessions",

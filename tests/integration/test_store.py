@@ -47,6 +47,11 @@ BEFORE_MONTHS = (
     " VALUES ('msg_1', 1, 'endpoint.test', 1, '{}', 'delivered', 1, 1)",
     "INSERT INTO attempts (id, delivery_id, at, duration_ms) VALUES ('a1', 'msg_1', 1, 1)",
 )
+CASE_OF_BEFORE = (
+    "INSERT INTO cases (id, number, status, version, domain, grade, title, demo, place, event_count, opened_at,"
+    " updated_at, overdue_supervised, entries, head)"
+    " VALUES (:id, :id, :status, 1, 'grid', 4, '路灯不亮', false, '{}', 1, 1, 1, :overdue, 1, '')"
+)
 DYING = """
 import os, signal, sys
 from sqlalchemy import insert
@@ -171,6 +176,23 @@ def test_what_was_recorded_before_there_were_months_is_kept(empty_url: str) -> N
         assert tx.execute(select(attempts.c.delivery_id, attempts.c.id)).all() == [("msg_1", "a1")]
     with pytest.raises(IntegrityError), store.write() as tx:
         tx.execute(insert(reporters).values(event_id="nobody"))
+
+
+def test_cases_of_before_are_looked_at_and_keep_what_was_supervised(empty_url: str) -> None:
+    store = Store(empty_url)
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with store.write() as tx:
+        config.attributes["connection"] = tx
+        upgrade(config, "0005")
+        for id_, status, overdue in (("a", "dispatched", True), ("b", "triage", False), ("c", "closed", True)):
+            values = {"id": id_, "status": status, "overdue": overdue}
+            tx.execute(text(CASE_OF_BEFORE), values)
+    migrate(empty_url)
+    with store.read() as tx:
+        columns = (cases.c.id, cases.c.supervision, cases.c.look_at, cases.c.returns, cases.c.appointed)
+        found = tx.execute(select(*columns).order_by(cases.c.id)).all()
+    assert found == [("a", 3, 0, 0, False), ("b", 0, 0, 0, False), ("c", 3, None, 0, False)]
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(empty_url: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import citybrain
 from citybrain.casework.supervision import threshold_moments
 from citybrain.deadline import UNITS, Calendar, Clock, Limit
-from citybrain.practice import THRESHOLDS
+from citybrain.practice import Practice
 
 CALENDAR_CSV = Path(citybrain.__file__).parent / "cities" / "meizhou" / "calendar.csv"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -367,17 +367,17 @@ def test_ten_thousand_due_times_and_thresholds_are_where_walks_from_minute_to_mi
 
 def test_thresholds_are_told_from_the_due_time_a_tick_after_it_where_they_lie_past_it() -> None:
     due = round(_at("2025-04-29 09:00").timestamp() * 1000)
-    moments = threshold_moments(MEIZHOU, due, 2, "working_days", THRESHOLDS)
+    moments = threshold_moments(MEIZHOU, due, 2, "working_days", Practice().moments)
     expected = [_at(text) for text in ("2025-04-28 15:00", "2025-04-29 09:00", "2025-04-29 09:00", "2025-05-06 09:00")]
     late = [0, 0, 1, 1]
     assert moments == tuple(round(at.timestamp() * 1000) + more for at, more in zip(expected, late, strict=True))
-    urgent = threshold_moments(MEIZHOU, due, 2, "urgent_hours", THRESHOLDS)
+    urgent = threshold_moments(MEIZHOU, due, 2, "urgent_hours", Practice().moments)
     assert [moment - due for moment in urgent] == [-30 * 60_000, 0, 1, 2 * 3_600_000 + 1]
 
 
 def test_a_threshold_beyond_all_calendars_never_comes_and_the_others_do() -> None:
     due = round(datetime(2198, 1, 1, tzinfo=UTC).timestamp() * 1000)
-    moments = threshold_moments(MEIZHOU, due, 300_000, "working_days", THRESHOLDS)
+    moments = threshold_moments(MEIZHOU, due, 300_000, "working_days", Practice().moments)
     assert (moments[1], moments[2]) == (due, due + 1)
     assert moments[3] > due * 1000
 
