@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from citybrain.access import asker
 from citybrain.api import health, places, registers, roots, sessions, stream
 from citybrain.casework import api as casework
-from citybrain.casework import explaining, silence_api
+from citybrain.casework import attachment_api, explaining, silence_api
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.indicators import api as indicators
@@ -24,6 +24,7 @@ from citybrain.intake.api import BATCH_BYTES, Intake
 from citybrain.intake.body import MIB, Capped
 from citybrain.intake.committer import Committer
 from citybrain.intake.filing import file
+from citybrain.intake.photo import PHOTO_BYTES
 from citybrain.intake.rates import Rates
 from citybrain.keys import Key, Keyring
 from citybrain.problem import Problem, answer_problem, field_errors
@@ -32,7 +33,11 @@ from citybrain.store.database import StoreUnavailable
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
 STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
 Door = Callable[[Request, Key], Awaitable[Response]]
-LARGER_BODIES = {"/api/v1/events/batch": BATCH_BYTES, "/api/v1/locate": places.LOCATE_BYTES}  # all others: 1 MiB
+LARGER_BODIES = {  # all others: 1 MiB
+    "/api/v1/events/batch": BATCH_BYTES,
+    "/api/v1/locate": places.LOCATE_BYTES,
+    "/attachments": PHOTO_BYTES,
+}
 
 
 def build(here: Installation) -> FastAPI:
@@ -55,7 +60,8 @@ def build(here: Installation) -> FastAPI:
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
     later = (places, registers, roots, sessions, stream, health, reference, pages)
-    for module in (reading, explaining, casework, silence_api, dispatch, indicators, *later):
+    cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
+    for module in (reading, explaining, *cased, dispatch, indicators, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)

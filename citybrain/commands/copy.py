@@ -22,6 +22,7 @@ from citybrain.store.partitions import make_partitions
 from citybrain.store.tables import Json, cases, events, metadata
 
 ROWS_AT_ONCE = 2_000
+LARGE_ROWS = {"blobs": 10}  # of megabytes each
 ROWS_TOLD = 100_000
 
 Say = Callable[[str], None]
@@ -95,7 +96,7 @@ def _plain() -> Sequence[Table]:
 
 
 def _chunks(tx: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    found = tx.execute(select(table).execution_options(yield_per=ROWS_AT_ONCE))
+    found = tx.execute(select(table).execution_options(yield_per=LARGE_ROWS.get(table.name, ROWS_AT_ONCE)))
     for rows in found.mappings().partitions():
         yield [dict(row) for row in rows]
 

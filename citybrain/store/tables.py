@@ -161,6 +161,8 @@ Index(
     sqlite_where=_MERGING,
     postgresql_where=_MERGING,
 )
+_CLOSED = text("closed_at IS NOT NULL")
+Index("cases_closed", cases.c.closed_at, sqlite_where=_CLOSED, postgresql_where=_CLOSED)
 _UNENDED = text("status NOT IN ('closed', 'void')")
 UNENDED = text("cases.status NOT IN ('closed', 'void')")  # SQLite: as with MILESTONES
 Index("cases_near", cases.c.lat, cases.c.lng, sqlite_where=_UNENDED, postgresql_where=_UNENDED)
@@ -171,6 +173,32 @@ for _link in ("related_to", "parent_id", "silence_id", "inhibited_by"):
 Index("cases_queue", cases.c.domain, cases.c.county, cases.c.status)
 Index("cases_by_status", cases.c.status, cases.c.id)
 Index("cases_due", cases.c.due_at, sqlite_where=cases.c.due_at.isnot(None), postgresql_where=cases.c.due_at.isnot(None))
+
+blobs = Table(
+    "blobs",  # photos by their content: whoever sends one twice fills one row
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("media_type", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("thumbnail", LargeBinary, nullable=False),  # JPEG
+)
+attachments = Table(
+    "attachments",  # which photo was added to what
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("event_id", Id),  # either of these
+    Column("case_id", Id),
+    Column("kind", Text, nullable=False),  # before, after
+    Column("sha256", Text, ForeignKey("blobs.sha256"), nullable=False),
+    Column("original_sha256", Text, nullable=False),  # as it was sent
+    Column("distance_m", Integer),  # from where it was taken to the reported place
+    Column("actor", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+)
+Index("attachments_by_event", attachments.c.event_id)
+Index("attachments_by_case", attachments.c.case_id)
 
 silences = Table(
     "silences",  # 静默: what matches is kept and dispatched to nobody, until it ends
@@ -208,6 +236,9 @@ work_orders = Table(
 )
 Index("work_orders_by_case", work_orders.c.case_id)
 Index("work_orders_by_department", work_orders.c.department, work_orders.c.status)
+for _when in ("completed_at", "due_at"):
+    _known = text(f"{_when} IS NOT NULL")
+    Index(f"work_orders_by_{_when}", work_orders.c[_when], sqlite_where=_known, postgresql_where=_known)
 
 feedbacks = Table(
     "feedbacks",
@@ -316,7 +347,7 @@ ledger = Table(
     PrimaryKeyConstraint("chain", "seq"),
     postgresql_partition_by="RANGE (chain)",  # a chain lies in the month in which its case was opened, whole
 )
-_MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded')"
+_MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded', 'reworked', 'judged')"
 Index(
     "ledger_milestones",
     ledger.c.action,
