@@ -18,6 +18,7 @@ from citybrain.casework import attachment_api, explaining, silence_api
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.indicators import api as indicators
+from citybrain.indicators import performance_api
 from citybrain.installation import Installation
 from citybrain.intake import reading
 from citybrain.intake.api import BATCH_BYTES, Intake
@@ -61,7 +62,7 @@ def build(here: Installation) -> FastAPI:
     app.state.sequencer, app.state.intake = sequencer, intake
     later = (places, registers, roots, sessions, stream, health, reference, pages)
     cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
-    for module in (reading, explaining, *cased, dispatch, indicators, *later):
+    for module in (reading, explaining, *cased, dispatch, indicators, performance_api, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)
