@@ -45,9 +45,11 @@ def of_session(request: Request, token: str) -> Key:
     return replace(key, csrf=session[1])
 
 
-def described(model: type[BaseModel]) -> dict[str, Any]:
+def described(*models: type[BaseModel]) -> dict[str, Any]:
     """For the reference, of a body that is read by hand: a framework would parse it before asking for a key."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    first, *others = [model.model_json_schema() for model in models]
+    schema = {"anyOf": [first, *others]} if others else first
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 async def json_body(request: Request) -> Any:

@@ -14,18 +14,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from citybrain.access import asker
 from citybrain.api import health, places, registers, roots, sessions, stream
 from citybrain.casework import api as casework
-from citybrain.casework import explaining, silence_api
+from citybrain.casework import attachment_api, explaining, silence_api
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.editions import api as editions
 from citybrain.editions.watch import Watch
 from citybrain.indicators import api as indicators
+from citybrain.indicators import performance_api
 from citybrain.installation import Installation, keep_for_good
 from citybrain.intake import reading
 from citybrain.intake.api import BATCH_BYTES, Intake
 from citybrain.intake.body import MIB, Capped
 from citybrain.intake.committer import Committer
 from citybrain.intake.filing import file
+from citybrain.intake.photo import PHOTO_BYTES
 from citybrain.intake.rates import Rates
 from citybrain.keys import Key, Keyring
 from citybrain.problem import Problem, answer_problem, field_errors
@@ -38,6 +40,7 @@ LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/events/batch": BATCH_BYTES,
     "/api/v1/locate": places.LOCATE_BYTES,
     "/api/v1/editions": editions.UPLOAD_BYTES,
+    "/attachments": PHOTO_BYTES,
 }
 
 
@@ -64,7 +67,8 @@ def build(here: Installation) -> FastAPI:
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
     later = (places, registers, roots, sessions, stream, health, reference, pages)
-    for module in (reading, explaining, casework, silence_api, dispatch, editions, indicators, *later):
+    cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
+    for module in (reading, explaining, *cased, dispatch, editions, indicators, performance_api, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)

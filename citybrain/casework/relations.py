@@ -10,7 +10,8 @@ from citybrain.casework.joining import METRES_A_DEGREE, metres_between
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.keys import Key, cases_visible
-from citybrain.store.tables import IN_WORK, cases, silences
+from citybrain.store.silence_tables import silences
+from citybrain.store.tables import IN_WORK, cases
 
 SHOWN = 200
 NEAR_M = 500.0

@@ -11,7 +11,7 @@ from citybrain.casework import silences as kept
 from citybrain.installation import Installation
 from citybrain.keys import Key, May
 from citybrain.problem import not_found
-from citybrain.store.tables import silences
+from citybrain.store.silence_tables import silences
 
 routes = APIRouter(prefix="/api/v1/silences", tags=["silences 静默"])
 SHOWN = 500

@@ -14,7 +14,8 @@ from citybrain.keys import Key
 from citybrain.problem import Problem, invalid
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
-from citybrain.store.tables import cases, silences
+from citybrain.store.silence_tables import silences
+from citybrain.store.tables import cases
 
 LONGEST = timedelta(days=31)
 DEVICE = "device_id"

@@ -26,6 +26,7 @@ from citybrain.store.partitions import make_partitions
 from citybrain.store.tables import Json, cases, events, metadata
 
 ROWS_AT_ONCE = 2_000
+LARGE_ROWS = {"blobs": 10}  # of megabytes each
 ROWS_TOLD = 100_000
 FEW = 2_000  # changes that are copied while senders wait
 ROUNDS = 20  # then they wait for whatever is left
@@ -217,7 +218,7 @@ def _references(target: Connection) -> Sequence[str]:
 
 
 def _chunks(tx: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    found = tx.execute(select(table).execution_options(yield_per=ROWS_AT_ONCE))
+    found = tx.execute(select(table).execution_options(yield_per=LARGE_ROWS.get(table.name, ROWS_AT_ONCE)))
     for rows in found.mappings().partitions():
         yield [dict(row) for row in rows]
 

@@ -205,6 +205,8 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
     lines += [f"{name}：{moment(_time(data[field], here))}" for field, name in _TIMES if data.get(field)]
     if data.get("level"):
         lines.append(f"第 {data['level']} 级：{data.get('name', '')}")
+    if isinstance(data.get("distance_m"), int):
+        lines.append(f"拍摄地点距上报位置 {data['distance_m']} 米")
     if by := data.get("by"):
         lines.append({"silence": "处于静默期", "warning": "所在区域已有预警案件"}.get(by, by))
     if data.get("event_count"):

@@ -114,6 +114,7 @@ DONE = {
     "reopened": "重新打开",
     "merged": "并入上报",
     "merged_into": "并入其他案件",
+    "attached": "添加照片",
     "muted": "保留，不派遣",
     "unmuted": "恢复派遣",
     "raised": "提高等级",

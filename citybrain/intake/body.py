@@ -12,8 +12,8 @@ DISCARDED = 64 * MIB
 
 
 class Capped:
-    """Around the whole application, because a framework reads a body before it asks who sends it. `larger` has the
-    paths that may be sent more than `limit` bytes. (Starlette's own cap answers in plain text.)"""
+    """Around the whole application, because a framework reads a body before it asks who sends it. `larger` has how
+    the paths end that may be sent more than `limit` bytes. (Starlette's own cap answers in plain text.)"""
 
     def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
         self._app, self._limit, self._larger = app, limit, larger
@@ -22,7 +22,7 @@ class Capped:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._larger.get(scope["path"], self._limit)
+        limit = next((size for end, size in self._larger.items() if scope["path"].endswith(end)), self._limit)
         if _declared(scope) > limit:
             await _discard(receive)
             await _too_large(limit).response()(scope, receive, send)

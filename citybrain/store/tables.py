@@ -191,27 +191,11 @@ _LOOKED_AT = text("look_at IS NOT NULL")
 Index("cases_to_look_at", cases.c.look_at, sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT)
 Index("cases_near", cases.c.lat, cases.c.lng, sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK))
 Index("cases_unended_by_type", cases.c.type, sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK))
+_CLOSED = text("closed_at IS NOT NULL")
+Index("cases_closed", cases.c.closed_at, sqlite_where=_CLOSED, postgresql_where=_CLOSED)
 for _link in ("related_to", "parent_id", "silence_id", "inhibited_by"):
     _linked = text(f"{_link} IS NOT NULL")
     Index(f"cases_by_{_link}", cases.c[_link], sqlite_where=_linked, postgresql_where=_linked)
-
-silences = Table(
-    "silences",  # 静默: what matches is kept and dispatched to nobody, until it ends
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("domain", Text, nullable=False),
-    Column("types", Json, nullable=False),  # of these three, empty: all
-    Column("divisions", Json, nullable=False),
-    Column("devices", Json, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("begins_at", BigInteger, nullable=False),
-    Column("ends_at", BigInteger, nullable=False),  # an earlier end replaces it
-    Column("ended_by", Text),
-    Column("end_reason", Text),
-)
-Index("silences_of_domain", silences.c.domain, silences.c.ends_at)
 
 work_orders = Table(
     "work_orders",
@@ -230,6 +214,9 @@ work_orders = Table(
     Column("responsible", Text),  # who the returning department thinks it is
 )
 Index("work_orders_by_case", work_orders.c.case_id)
+for _when in ("completed_at", "due_at"):
+    _known = text(f"{_when} IS NOT NULL")
+    Index(f"work_orders_by_{_when}", work_orders.c[_when], sqlite_where=_known, postgresql_where=_known)
 
 feedbacks = Table(
     "feedbacks",
@@ -348,7 +335,7 @@ ledger = Table(
     PrimaryKeyConstraint("chain", "seq"),
     postgresql_partition_by="RANGE (chain)",  # a chain lies in the month in which its case was opened, whole
 )
-_MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded')"
+_MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded', 'reworked', 'judged')"
 Index(
     "ledger_milestones",
     ledger.c.action,

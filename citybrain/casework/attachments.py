@@ -1,0 +1,124 @@
+"""Attachments 附件: photos from before and after, of an event or a case. Kept by their content beside the record; that
+one was added stands in the case's ledger, with how far from the reported place it was taken."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
+
+from citybrain.casework.amendment import load
+from citybrain.casework.joining import metres_between
+from citybrain.casework.writing import write
+from citybrain.city import City
+from citybrain.clock import rfc3339
+from citybrain.intake.photo import Photo
+from citybrain.keys import Key, May, cases_visible, events_visible
+from citybrain.problem import Problem, not_found
+from citybrain.store.attachment_tables import attachments, blobs
+from citybrain.store.ids import new_id
+from citybrain.store.tables import cases, events
+from citybrain.store.upsert import insert_or
+
+KINDS = ("before", "after")
+MOST = 50  # of one event or case
+FACTS = ("sha256", "media_type", "width", "height")
+
+
+def owner_of(tx: Connection, event_id: str | None, case_id: str | None, key: Key, city: City) -> Row[Any]:
+    """The event or case that it is added to, if the key may see it. Raises Problem 404."""
+    columns: tuple[ColumnElement[Any], ...]
+    if case_id is not None:
+        columns = (cases.c.id, cases.c.place)
+        mine = or_(cases.c.id == case_id, cases.c.number == case_id) & cases_visible(key, city)
+    else:
+        columns = (events.c.id, events.c.place, events.c.case_id)
+        mine = (events.c.id == event_id) & events_visible(key, city)
+    found = tx.execute(select(*columns).where(mine)).first()
+    if found is None:
+        raise not_found("event" if case_id is None else "case")
+    return found
+
+
+def attach(
+    tx: Connection, owner: Row[Any], of: str, kind: str, photo: Photo, actor: str, city: City, now: int
+) -> tuple[str, bool]:
+    """Its id, and whether it is new: the same photo again is the same attachment. `of`: event_id or case_id."""
+    mine = attachments.c[of] == owner.id
+    case_id = owner.id if of == "case_id" else owner.case_id
+    amendment = load(tx, case_id, actor, now) if case_id else None  # who adds one to a case waits for the other
+    same = mine & (attachments.c.kind == kind) & (attachments.c.original_sha256 == photo.original_sha256)
+    if known := tx.execute(select(attachments.c.id).where(same)).scalar():
+        return str(known), False
+    if tx.execute(select(func.count()).select_from(attachments).where(mine)).scalar_one() >= MOST:
+        raise Problem(409, f"there are {MOST} photos already, which is the most")
+    columns = {name: getattr(photo, name) for name in ("sha256", "media_type", "width", "height", "content")}
+    kept = insert_or(tx.dialect, blobs).values(**columns, thumbnail=photo.thumbnail).on_conflict_do_nothing()
+    tx.execute(kept)
+    told: dict[str, Any] = {"kind": kind, "sha256": photo.sha256, "original_sha256": photo.original_sha256}
+    told["distance_m"] = _distance(photo, owner.place)
+    row = told | {"id": new_id(), of: owner.id, "actor": actor, "received_at": now}
+    tx.execute(insert(attachments).values(**row))
+    if amendment is not None:
+        about = {"event": owner.id} if of == "event_id" else {}
+        amendment.note("attached", attachment=row["id"], **told, **about)
+        write(tx, [amendment], city)
+    return str(row["id"]), True
+
+
+def _distance(photo: Photo, place: Mapping[str, Any]) -> int | None:
+    """Metres between where it was taken and the reported place; None where either is not known."""
+    point = place.get("wgs84")
+    if photo.position is None or point is None:
+        return None
+    lng, lat = photo.position
+    return round(metres_between({"lng": lng, "lat": lat}, point))
+
+
+def visible(tx: Connection, attachment_id: str, key: Key, city: City, *columns: ColumnElement[Any]) -> Row[Any]:
+    """Raises Problem 404 for what belongs to nothing that the key may see."""
+    joined = attachments.join(blobs, blobs.c.sha256 == attachments.c.sha256)
+    query = select(*columns).select_from(joined).where(attachments.c.id == attachment_id, _seen_by(key, city))
+    row = tx.execute(query).first()
+    if row is None:
+        raise not_found("attachment")
+    return row
+
+
+def _seen_by(key: Key, city: City) -> ColumnElement[bool]:
+    """Those of the events and cases that it sees, and those of the events in these cases."""
+    seen = []
+    if key.may(May.READ_EVENTS):
+        seen.append(attachments.c.event_id.in_(select(events.c.id).where(events_visible(key, city))))
+    if key.may(May.READ_CASES):
+        theirs = select(cases.c.id).where(cases_visible(key, city))
+        seen.append(attachments.c.case_id.in_(theirs))
+        seen.append(attachments.c.event_id.in_(select(events.c.id).where(events.c.case_id.in_(theirs))))
+    return or_(*seen)
+
+
+def listed(tx: Connection, owner: Row[Any], of: str, city: City) -> list[dict[str, Any]]:
+    """In the order in which they came; a case's with those of its events."""
+    mine = attachments.c[of] == owner.id
+    if of == "case_id":
+        mine |= attachments.c.event_id.in_(select(events.c.id).where(events.c.case_id == owner.id))
+    return shown(tx, mine, city)
+
+
+def shown(tx: Connection, where: ColumnElement[bool], city: City) -> list[dict[str, Any]]:
+    facts = [blobs.c[name] for name in FACTS if name != "sha256"]
+    joined = attachments.join(blobs, blobs.c.sha256 == attachments.c.sha256)
+    query = select(*attachments.c, *facts, func.length(blobs.c.content).label("bytes")).select_from(joined).where(where)
+    return [_dict(row, city) for row in _all(tx, query)]
+
+
+def _all(tx: Connection, query: Any) -> Sequence[Row[Any]]:
+    return tx.execute(query.order_by(attachments.c.id)).all()
+
+
+def _dict(row: Row[Any], city: City) -> dict[str, Any]:
+    plain = ("id", "event_id", "case_id", "kind", *FACTS, "bytes", "original_sha256", "distance_m", "actor")
+    at = f"/api/v1/attachments/{row.id}"
+    return {name: getattr(row, name) for name in plain} | {
+        "received_at": rfc3339(row.received_at, city.zone),
+        "links": {"self": at, "thumbnail": f"{at}/thumbnail"},
+    }

@@ -1,0 +1,68 @@
+"""Evaluation as a table: a row for each that is counted, three columns a rate; as CSV and as a workbook."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import xlsxwriter
+
+from citybrain.indicators.performance import RATES
+
+CSV, XLSX = "text/csv; charset=utf-8", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+COUNTS = (("raw", "原始"), ("after_appeals", "申诉后"))
+Cell = str | int | float | None
+
+
+def rows(told: dict[str, Any]) -> Iterator[list[Cell]]:
+    """The head, each item, and the total. Where there is nothing to divide by, a rate is empty, which is no zero."""
+    head: list[Cell] = ["代码 code", "名称 name"]
+    for _, kind in COUNTS:
+        for rate in RATES:
+            head += [f"{rate.name} {kind} 分子", f"{rate.name} {kind} 分母", f"{rate.name} {kind} %"]
+    yield head
+    for item in [*told["items"], told["total"] | {"code": "total", "name": "合计"}]:
+        row: list[Cell] = [item["code"] or "", item["name"] or "未定位"]
+        for kind, _ in COUNTS:
+            for rate in RATES:
+                row += [item[kind][rate.code][name] for name in ("numerator", "denominator", "percent")]
+        yield row
+
+
+def notes(told: dict[str, Any]) -> Iterator[list[Cell]]:
+    """What the figures are: period, formulas, and which end of the clock counts."""
+    yield ["期间 period", told["from"], told["to"]]
+    yield ["时钟终点 clock end", told["clock_end"]["zh"], told["clock_end"]["en"]]
+    for rate in RATES:
+        yield [f"{rate.name} {rate.name_en}", rate.formula, rate.formula_en]
+
+
+def as_csv(told: dict[str, Any]) -> bytes:
+    """With a byte order mark, without which Excel takes Chinese for something else."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerows(_safe(row) for row in rows(told))
+    return out.getvalue().encode("utf-8-sig")
+
+
+def as_xlsx(told: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    bold = book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
+    sheet = book.add_worksheet("综合评价")
+    for number, row in enumerate(rows(told)):
+        sheet.write_row(number, 0, row, None if number else bold)
+    sheet.freeze_panes(1, 2)
+    sheet.set_column(1, 1, 30)
+    about = book.add_worksheet("说明")
+    about.set_column(0, 0, 30)
+    about.set_column(1, 2, 80)
+    for number, row in enumerate(notes(told)):
+        about.write_row(number, 0, row)
+    book.close()
+    return out.getvalue()
+
+
+def _safe(row: list[Cell]) -> list[Cell]:
+    """A text that a spreadsheet would take for a formula is marked as text."""
+    return ["'" + cell if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell for cell in row]
