@@ -16,7 +16,7 @@ from citybrain.indicators.activity import Observed, active_since_until
 from citybrain.indicators.days import begin_of, day_of
 from citybrain.indicators.declared import all_declarations, declared_spans
 from citybrain.indicators.evidence import VERIFIED_LEVEL, Evidence, read_evidence, record_begins
-from citybrain.indicators.missing import WORDS, read_record, why_not
+from citybrain.indicators.missing import WORDS, Record, read_record, why_not
 from citybrain.indicators.proofs import Proofs, newest, proofs_of
 from citybrain.indicators.scope import Scope
 from citybrain.indicators.spans import Ints, Spans, count, union
@@ -136,7 +136,7 @@ class _View:
 
     def __init__(self, tx: Connection, here: Observed, found: Figures, proofs: Proofs, include_demo: bool) -> None:
         self.here, self.scope, self.at = here, found.scope, int(found.moments[0])
-        self.record = read_record(tx, self.scope, self.at, include_demo)
+        self._tx, self._include_demo = tx, include_demo
         self.proofs, at, spans = proofs, self.at, found.declared_spans
         self.declared = set(spans.unit[(spans.start <= at) & (at < spans.end)].tolist())
         over = spans.only(spans.end <= at)
@@ -147,6 +147,11 @@ class _View:
         self.active = {code for code, spans in active.items() if any(start <= at < end for start, end in spans)}
         rows = tx.execute(domain_activity.select().where(domain_activity.c.until_at.isnot(None))).all()
         self.stopped = {row.domain: row.until_at for row in rows if row.until_at <= at}
+
+    @cached_property
+    def record(self) -> Record:
+        """Read only where something with a domain at work is not covered."""
+        return read_record(self._tx, self.scope, self.at, self._include_demo)
 
     def industry(self, industry: IndustryRow) -> dict[str, Any]:
         width, number = len(self.scope.industries), self.scope.industries.index(industry.code)
