@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from citybrain.access import asker
-from citybrain.api import health, places, registers, sessions, stream
+from citybrain.api import health, places, registers, sessions, stream, vacancies
 from citybrain.casework import api as casework
 from citybrain.casework import explaining
 from citybrain.console import pages, reference
@@ -54,7 +54,7 @@ def build(here: Installation) -> FastAPI:
     app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES)
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
-    later = (places, registers, sessions, stream, health, reference, pages)
+    later = (places, registers, vacancies, sessions, stream, health, reference, pages)
     for module in (reading, explaining, casework, dispatch, indicators, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
