@@ -199,6 +199,24 @@ def explain(file: Any, event: str | None) -> None:
     _answer(lambda here: explain_recorded(event, here) if event else explain_event(body, here))
 
 
+@main.command()
+@click.option("--domain", metavar="CODE")
+@click.option("--type", "type_", metavar="CODE")
+@click.option("--division", metavar="CODE")
+@click.option("--csv", "target", metavar="FILE", help="All of it as a table; `-` is standard output.")
+@click.option("--each", is_flag=True, help="In the table every pair of type and place.")
+def responsibility(target: str | None, each: bool, **part: str | None) -> None:
+    """Where no department answers for which types 责任地图, before an event falls there."""
+    from citybrain.api import vacancies
+    from citybrain.commands.vacancies import summary, write
+
+    def tell() -> None:
+        asked = vacancies.part(_open(Config.load()), None, **part)
+        write(asked, target, each) if target else click.echo("\n".join(summary(asked)))
+
+    _told(tell)
+
+
 @main.group()
 def keys() -> None:
     """Keys of sources, workers, operators, systems, auditors and administrators."""

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from citybrain.access import asker
-from citybrain.api import health, places, registers, roots, sessions, stream
+from citybrain.api import health, places, registers, roots, sessions, stream, vacancies
 from citybrain.casework import api as casework
 from citybrain.casework import attachment_api, explaining, silence_api
 from citybrain.console import pages, reference
@@ -66,7 +66,7 @@ def build(here: Installation) -> FastAPI:
     app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES)
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake = sequencer, intake
-    later = (places, registers, roots, sessions, stream, health, reference, pages)
+    later = (places, registers, vacancies, roots, sessions, stream, health, reference, pages)
     cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
     for module in (reading, explaining, *cased, dispatch, editions, indicators, performance_api, *later):
         app.include_router(module.routes)

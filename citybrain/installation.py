@@ -21,10 +21,12 @@ from citybrain.routing.catalogue import EventType
 from citybrain.routing.context import Context
 from citybrain.routing.responsibility import Responsibility
 from citybrain.routing.search import TypeIndex
+from citybrain.routing.vacancy import ResponsibilityMap
 from citybrain.store.database import Store
 from citybrain.store.editions import fetch, in_use_in
 from geo.edition import file_of, stored_file
 from geo.locator import Locator
+from geo.pieces import pieces
 
 GARBAGE = 50_000  # objects more than before: about what a batch makes
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Installation:
     broker_url: str = ""
     clock: Clock = now_ms
     opened_at: int = field(default_factory=now_ms)
+    _map: tuple[Locator, ResponsibilityMap] | None = field(default=None, repr=False)
     _stored: dict[str, Locator] = field(default_factory=dict, repr=False)
     _reading: Lock = field(default_factory=Lock, repr=False)
 
@@ -96,6 +99,15 @@ class Installation:
     @cached_property
     def responsibility(self) -> Responsibility:
         return Responsibility(self.city.departments.values())
+
+    def responsibility_map(self) -> ResponsibilityMap:
+        """Of the present edition; kept until there is another."""
+        locator = self.locator
+        if self._map is None or self._map[0] is not locator:
+            catalogues = [domain.catalogue for domain in self.domains.values()]
+            own = Responsibility(self.city.departments.values())  # the answers it remembers are not those of events
+            self._map = locator, ResponsibilityMap(catalogues, own, pieces(locator))
+        return self._map[1]
 
     @cached_property
     def type_index(self) -> TypeIndex:

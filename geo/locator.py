@@ -108,7 +108,7 @@ class Locator:
         """The place of a division or polygon code, with everything above it; of several where levels do not nest."""
         path: dict[str, str] = {}
         for code in codes:
-            path |= self._path_of(code)
+            path |= self.path_of(code)
         if not any(level in path for level in PLACE_LEVELS):
             return Place("none", self.edition.id)
         return self._place("division", path)
@@ -214,7 +214,7 @@ class Locator:
             taken = nearest != NONE
             for place, index in zip(lost[taken], nearest[taken], strict=True):
                 if self.edition.nested:
-                    for above, code in self._path_of(self._codes[level][index]).items():
+                    for above, code in self.path_of(self._codes[level][index]).items():
                         if above in found:
                             found[above][place] = self._index[above].get(code, NONE)
                 else:
@@ -251,7 +251,7 @@ class Locator:
         finest = [level for level in self.levels if level in shares][-1]
         path = {level: ranked.candidates[0].code for level, ranked in shares.items()}
         if self.edition.nested:
-            path = {**path, **self._path_of(path[finest])}
+            path = {**path, **self.path_of(path[finest])}
         coarser = {
             level: ranked._replace(candidates=ranked.candidates[:MOST_CANDIDATES] if len(ranked.candidates) > 1 else ())
             for level, ranked in shares.items()
@@ -262,7 +262,7 @@ class Locator:
         place = self._place("geometry", path)
         return _with(place, wgs84=at, shares=shares[finest].candidates, approximate=unsure, **told)
 
-    def _path_of(self, code: str) -> dict[str, str]:
+    def path_of(self, code: str) -> dict[str, str]:
         """`{level: code}` of a division, or of a polygon that is no division and everything above it."""
         if code in self.divisions:
             return dict(self.divisions.path(code))
@@ -270,7 +270,7 @@ class Locator:
             index = self._index[level].get(code)
             if index is not None:
                 parent = self.edition.layers[level].parents[index]
-                return {**(self._path_of(parent) if parent else {}), level: code}
+                return {**(self.path_of(parent) if parent else {}), level: code}
         return {}
 
     def _place(self, method: str, path: Mapping[str, str]) -> Place:

@@ -3,7 +3,7 @@
 Built from the city's departments before routing; there is no default department, so the answer may be none.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -80,6 +80,11 @@ class Responsibility:
         names = dict.fromkeys(code for code in helpers.values() if code and code != found.department)
         explanation = {"duty": duty, "level": level, "lead": found.department, "tried": tried, "assist": helpers}
         return Assignment(found.department, tuple(names), explanation)
+
+    def telling(self, duties: Collection[str], level: str) -> Collection[str]:
+        """The divisions that make a difference to `assign` with these duties at this level."""
+        asked = LEVELS[: LEVELS.index(level) + 1]
+        return {division for duty, one, division in self._claims if duty in duties and one in asked}
 
     def find(self, duty: str, level: str, codes: Codes) -> Found:
         """From `level` upward; at each level the finest division that a department names."""
