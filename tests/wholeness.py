@@ -17,8 +17,7 @@ OUT = ("dispatched", "accepted")
 
 
 def check_whole(desk: Desk) -> None:
-    """Reads each table once."""
-    assert desk.broken() == []
+    """Reads each table once; what `check --store` finds besides takes ten times as long and is asked at the end."""
     orders, entries = _by_case(desk.rows(work_orders), "case_id"), _by_case(desk.rows(ledger), "chain")
     open_appeals = _by_case(desk.rows(appeals, appeals.c.outcome.is_(None)), "case_id")
     known = desk.rows(cases)

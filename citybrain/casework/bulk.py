@@ -23,17 +23,18 @@ Json = dict[str, Any]
 
 
 class Item:
-    """One action of the call, and what became of it."""
+    """One action of the call, and what became of it; decided again if the transaction is."""
 
     def __init__(self, index: int, raw: Any, key: Key, here: Installation) -> None:
         self.case_id, self.action = "", ""
         self.request: Request | None = None
-        self.answer: Json = {"index": index}
+        self.asked: Json = {"index": index}
+        self.answer: Json = {}
         try:
             if not isinstance(raw, dict) or not isinstance(raw.get("id"), str):
                 raise invalid(f"items.{index}.id", "each item names its case", "an id or number of a case")
             self.case_id, self.action = raw["id"], str(raw.get("action"))
-            self.answer |= {"id": self.case_id, "action": self.action}
+            self.asked |= {"id": self.case_id, "action": self.action}
             require_right(key, self.action, here.city.practice)
             body = {name: value for name, value in raw.items() if name not in ("id", "action")}
             self.request = parse_request(self.action, body)
@@ -41,12 +42,11 @@ class Item:
             self.refuse(problem)
 
     def refuse(self, problem: Problem) -> None:
-        self.request = None
-        self.answer |= {"outcome": "refused", "problem": problem.as_dict()}
+        self.answer = self.asked | {"outcome": "refused", "problem": problem.as_dict()}
 
     def done(self, case: Json) -> None:
         shown = {name: case[name] for name in ("id", "number", "status", "version")}
-        self.answer |= {"outcome": "done", **shown}
+        self.answer = self.asked | {"outcome": "done", **shown}
 
 
 def act_on_many(here: Installation, key: Key, body: Any) -> Json:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from deciding import another_city, replaced, use
+from deciding import another_city, use
 from desk import Desk
 from postgres import both_stores
 from sqlalchemy import Row, event
@@ -164,9 +164,8 @@ returns = 1
 extension = { most = 1, limits = 0.5 }
 thresholds = [{ code = "half", name = "过半提醒", left = 0.5 }]
 photos = ["verify", "completed"]
-
-[coverage]"""
-    use(desk, another_city(tmp_path, "city.toml", replaced("[coverage]", rules)))
+"""
+    use(desk, another_city(tmp_path, "city.toml", lambda text: text.partition("[casework]")[0] + rules))
     case = desk.open()
     desk.act(case.id, "return", reason="不属于我单位职责")
     assert desk.case(case.id).stage_due_at == desk.now + 60 * 60_000

@@ -179,6 +179,7 @@ def test_whatever_several_people_do_at_once_every_case_stays_whole(desk: Desk) -
     for number, case in enumerate(desk.rows(cases)):
         at_once(*(partial(work, desk, case.id, random.Random(f"{number}-{each}")) for each in range(3)))
     check_whole(desk)
+    assert desk.broken() == []
 
 
 def work(desk: Desk, case_id: str, chance: random.Random) -> None:

@@ -52,6 +52,7 @@ class CaseLife(RuleBasedStateMachine):
         self.order_states: dict[str, str] = {}
 
     def teardown(self) -> None:
+        assert self.desk.broken() == []
         self.desk.here.store.close()
         self.folder.cleanup()
 
@@ -204,7 +205,7 @@ def test_whatever_happens_to_cases_their_record_stays_whole(new_desk: Any) -> No
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: CaseLife(new_desk),
         settings=settings(
-            max_examples=20,
+            max_examples=30,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
