@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from desk import Desk
 from postgres import both_stores, refusing
-from posting import FAILED, OK, claim, end, end_leases, until
+from posting import FAILED, OK, claim, end, end_leases, switch, until
 from sqlalchemy import Row
 from steps import FIRE
 
@@ -113,8 +113,9 @@ def test_older_messages_go_first_and_so_do_graver_ones(desk: Desk) -> None:
     assert [held.grade for held, _ in taken] == [1]
 
 
-def test_endpoints_that_see_persons_and_disabled_ones_are_served_the_ordinary_way(desk: Desk) -> None:
+def test_what_persons_are_put_into_is_claimed_the_ordinary_way_and_what_is_held_by_nobody(desk: Desk) -> None:
     desk.endpoint("persons", unmasked=True)
+    switch(desk, desk.endpoint("disabled"), False)
     desk.report({"reporter": {"name": "张三", "phone": "13800001111"}})
     assert fill(desk).claimed == []
     assert ["张三" in outgoing.body.decode() for _, outgoing in claim(desk)] == [True]
