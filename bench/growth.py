@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 
 from bench import costs
 from bench.__main__ import opened, tell
+from bench.chart import draw_growth
 from bench.contestants import Citybrain
 from bench.measuring import Plan, Running, running
 from bench.past import Past
@@ -50,6 +51,7 @@ PAGES = {
     "coverage of counties": "/api/v1/indicators/coverage?level=county",
 }
 LOOKS = 5  # at each page; the median counts
+DRAWN = ("single POST", "NDJSON", "first page", "queues", "events, ms", "open cases, due first")
 SLOW_MS = 3_000.0  # for what takes so long, one look will do
 MEASURED = 3_000  # events for what one costs
 SEEDS, SEED_CASES = 10_000, 1_250  # events that make the past: what can be reported again is, as devices do
@@ -105,6 +107,8 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
     ]  # fmt: skip
     table = lines(head, [[name, *cells] for name, *cells in zip(what, *(row[1:] for row in rows), strict=True)])
     (work / f"growth-{store}-{endpoints}.md").write_text(table + "\n")
+    drawn = {name: [float(row[1 + what.index(name)]) for row in rows] for name in what if name.startswith(DRAWN)}
+    draw_growth(sizes, drawn, work / f"growth-{store}-{endpoints}.svg")
     click.echo(table)
 
 
@@ -115,9 +119,12 @@ async def _past(here: Running[Citybrain], record: Store) -> Past:
     _until_none(record, events.c.state == "received")
     with record.read() as tx:
         found = tx.execute(select(cases.c.id, work_orders.c.id).join(work_orders)).all()
+    before = costs.cpu_seconds(here.contestant)
     with ThreadPoolExecutor(CLOSERS) as pool:
         list(pool.map(lambda row: _close(here.contestant, *row), found))
     _until_none(record, deliveries.c.status == "pending")
+    used = sum(costs.spent(before, costs.cpu_seconds(here.contestant)).values())
+    tell(f"{1000 * used / len(found):.1f} CPU ms for a case's feedbacks, verification and closure")
     _until_none(record, stream.c.position.is_(None))
     return Past(record)
 
