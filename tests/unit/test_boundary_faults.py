@@ -61,7 +61,7 @@ def plant(kind: str, plots: Plots, towns: list[dict[str, Any]], at: int) -> set[
         return {("outside_parent", code, True), ("gap", home, False)}
     if kind == "no parent":
         towns[at]["properties"]["parent"] = "nowhere"
-        return {("missing_parent", code, True), *()}
+        return {("missing_parent", code, True)}
     if kind == "twice":
         twin = plots.codes[at - 1]
         towns[at]["properties"]["code"] = twin
@@ -74,11 +74,10 @@ def plant(kind: str, plots: Plots, towns: list[dict[str, Any]], at: int) -> set[
         towns[at] = feature(code, shapely.Polygon([ring[0], out, *ring]), name="x", parent=home)
         return {("mended", code, False)}
     if kind == "sliver":
-        line = shapely.LineString([ring[0], ring[2]]).segmentize(1)
-        strip = shapely.Polygon([ring[0], ring[2], ring[2] + [1e-6, 0], ring[0] + [1e-6, 0]]).intersection(shape)
+        middle = shape.centroid
+        strip = shapely.box(middle.x, middle.y, middle.x + 1e-6, middle.y + 2e-4)
         towns[at] = feature(code, shape.difference(strip), name="x", parent=home)
         towns.append(feature("S", strip, name="x", parent=home))
-        assert line.length
         return {("sliver", "S", False), ("new_code", "S", False)}
     return set()
 

@@ -147,7 +147,7 @@ BAD = {
     "no json": (b"\x00\x01\x02 nothing", "unreadable", None, "no readable GeoJSON"),
     "another document": (b'{"type": "Topology"}', "unreadable", None, "FeatureCollection"),
     "nested": (deep(40), "unreadable", 2, "nested"),
-    "nested too deep for any parser": (deep(200_000), "unreadable", 2, "nested"),
+    "nested too deep for any parser": (deep(20_000), "unreadable", 2, "nested"),
     "a damaged zip": (b"PK\x03\x04 no zip", "unreadable", None, "zip"),
     "half a GeoPackage": (b"SQLite format 3\0" + bytes(5_000), "unreadable", None, "readable"),
     "not a number": (as_features(A_TOWN).replace(b"116.0", b"NaN", 1), "unreadable", None, "no readable GeoJSON"),
