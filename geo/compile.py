@@ -255,7 +255,7 @@ def _findings(layers: Mapping[str, Layer], scheme: Scheme, tables: Mapping[str, 
     above: Layer | None = None
     ground_above = objects([])
     for layer in layers.values():
-        ground = projected(layer.polygons, scheme.crs)
+        ground = _valid(projected(layer.polygons, scheme.crs))
         found += topology.check(layer, ground, above, ground_above, scheme.nested)
         above, ground_above = layer, ground
     features = {
@@ -269,6 +269,13 @@ def _findings(layers: Mapping[str, Layer], scheme: Scheme, tables: Mapping[str, 
         file, feature = features.get((fault.level, fault.code), ("", None)) if fault.kind != "gap" else ("", None)
         told.append(dataclasses.replace(fault, spot=spot, file=file, feature=feature))
     return told
+
+
+def _valid(ground: Objects) -> Objects:
+    """What is a hair's breadth wide may cross itself when its corners are rounded anew."""
+    wrong = ~shapely.is_valid(ground)
+    ground[wrong] = shapely.make_valid(ground[wrong], method="structure", keep_collapsed=False)
+    return ground
 
 
 def _in_degrees(shapes: Objects, crs: str) -> Objects:

@@ -28,6 +28,7 @@ _CODE = re.compile(r"[^\W_][\w.\-]{0,63}")
 _NUMBER = re.compile(r"-?\d+\.0+")  # what spreadsheets make of a code
 _PLACE = re.compile(r"\[(\S+) (\S+)\]")  # where GEOS says that a ring is wrong
 _SHOWN = 60
+_DBF_NAME = 10  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def read(given: Given, scheme: Scheme, level_names: Mapping[str, str] | None = N
     with tempfile.TemporaryDirectory(prefix="citybrain-") as folder:
         try:
             frame, about = _frame(given, Path(folder))
-            columns = _columns(given, list(frame.columns))
+            columns = _columns(given, list(frame.columns), about["encoding"])
         except Unreadable as error:
             return [], [Fault(error.kind, True, given.level, given.name, str(error), error.feature)]
     faults: list[Fault] = []
@@ -108,6 +109,8 @@ def _frame(given: Given, folder: Path) -> tuple[Any, dict[str, Any]]:
     source = unpack(given.path, folder, given.encoding)
     options: dict[str, Any] = {"encoding": source.encoding} if source.encoding else {}
     try:
+        if source.format == "GeoJSON":
+            options["DATE_AS_STRING"] = True  # T0101 is a code, and to GDAL one minute past one
         if source.format == "GeoPackage":
             options["layer"] = _layer_name(list_layers(source.path), given.level)
         frame = geopandas.read_file(source.path, engine="pyogrio", on_invalid="ignore", **options)
@@ -156,12 +159,15 @@ def _turned(polygons: Objects, datum: str) -> Objects:
     return objects(list(shapely.transform(polygons, turn)))
 
 
-def _columns(given: Given, there: Sequence[str]) -> dict[str, str]:
-    """Which column has what. A column that was named has to be there; of the others code and name."""
+def _columns(given: Given, there: Sequence[str], encoding: str | None) -> dict[str, str]:
+    """Which column has what. A column that was named has to be there, under as much of its name as a .dbf holds; of the
+    others code and name."""
     found, missing = {}, []
     for what in FIELDS:
         named = given.fields.get(what)
-        own = (named,) if named else _OWN.get(what, (what,))
+        own = _OWN.get(what, (what,))
+        if named:
+            own = (named, named.encode(encoding or "utf-8", "ignore")[:_DBF_NAME].decode(encoding or "utf-8", "ignore"))
         column = next((each for each in own if each in there), None)
         if column:
             found[what] = column

@@ -8,6 +8,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -108,7 +109,10 @@ def _shapefile(path: Path, folder: Path, encoding: str | None) -> Source:
     dbf = (folder / "shape.dbf").read_bytes()
     cpg = folder / "shape.cpg"
     said = encoding or (cpg.read_text("latin-1").strip()[:40] if cpg.exists() else "")
-    return Source(folder / "shape.shp", "Shapefile", encoding=_encoding(dbf, said), says_crs=".prj" in members)
+    found = _encoding(dbf, said)
+    cpg.unlink(missing_ok=True)
+    (folder / "shape.dbf").write_bytes(_trimmed(dbf, found))
+    return Source(folder / "shape.shp", "Shapefile", encoding=found, says_crs=".prj" in members)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -177,19 +181,42 @@ def _codec(said: str) -> str:
         return ""
 
 
+def _fields(dbf: bytes) -> Iterator[tuple[int, int, int]]:
+    """Of each field of texts: where its name stands, where its text begins in a row, and how many bytes it has."""
+    (first,) = struct.unpack("<H", dbf[8:10])
+    inside = 1
+    for at in range(32, first - 31, 32):
+        if dbf[at] == _DBF_END:
+            return
+        yield at, inside, dbf[at + 16] if dbf[at + 11 : at + 12] == b"C" else 0
+        inside += dbf[at + 16]
+
+
 def _texts(dbf: bytes) -> bytes:
     """Field names and rows, with a line's end between them so that no letter reaches from one into the next."""
     rows, first, length = struct.unpack("<IHH", dbf[4:12])
-    fields = [dbf[at : at + 32] for at in range(32, first - 31, 32) if dbf[at] != _DBF_END]
-    names = [field[:11].split(b"\0")[0] for field in fields]
     body = np.frombuffer(dbf[first : first + rows * length], np.uint8).reshape(rows, length)
-    columns, at = [], 1
-    for field in fields:
-        if field[11:12] == b"C":
-            block = body[:, at : at + field[16]]
-            columns.append(np.hstack([block, np.full((rows, 1), ord("\n"), np.uint8)]).tobytes())
-        at += field[16]
-    return b"\n".join([*names, *columns])
+    ends = np.full((rows, 1), ord("\n"), np.uint8)
+    texts = []
+    for at, inside, width in _fields(dbf):
+        texts.append(dbf[at : at + 11].split(b"\0")[0])
+        texts.append(np.hstack([body[:, inside : inside + width], ends]).tobytes())
+    return b"\n".join(texts)
+
+
+def _trimmed(dbf: bytes, encoding: str) -> bytes:
+    """Without the halves of letters that names and texts end with where they did not fit: nobody could decode them."""
+    if not _failures(_texts(dbf), encoding):
+        return dbf
+    rows, first, length = struct.unpack("<IHH", dbf[4:12])
+    out = bytearray(dbf)
+    for at, inside, width in _fields(dbf):
+        name = dbf[at : at + 11].split(b"\0")[0].decode(encoding, "ignore").encode(encoding)
+        out[at : at + 11] = name.ljust(11, b"\0")
+        for begin in range(first + inside, first + rows * length if width else 0, length):
+            text = dbf[begin : begin + width].decode(encoding, "ignore").encode(encoding)
+            out[begin : begin + width] = text.ljust(width)
+    return bytes(out)
 
 
 def _failures(texts: bytes, encoding: str) -> int:

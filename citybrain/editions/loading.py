@@ -107,15 +107,14 @@ def _levels(edition: Edition, files: Mapping[str, Any], base: Mapping[str, Any])
 
 
 def _job(here: Installation, given: Sequence[Given], dated: str, out: Path) -> Job:
-    scheme, base = here.city.scheme, None
+    scheme, present = here.city.scheme, here.locator.edition.id
     divisions = here.city.divisions
     rows = [astuple(row) for level in LEVELS for row in divisions.level(level)]
     named = {file.level for file in given}
-    if "" in named or set(scheme.levels) - named:
-        base = here.edition_file(here.locator.edition.id)
+    lacking = "" in named or bool(set(scheme.levels) - named)
     names = {word: level for level, table in here.city.levels.items() for word in (table.name, table.name_en)}
-    digest = digest_of(given, divisions, scheme, here.locator.edition.id if base else "")
-    return Job(given, rows, scheme, names, base, edition_id(dated, digest), out)
+    digest = digest_of(given, divisions, scheme, present if lacking else "")
+    return Job(given, rows, scheme, names, here.edition_file(present), edition_id(dated, digest), out)
 
 
 def _apart(job: Job, folder: Path) -> Examined:
