@@ -142,7 +142,7 @@ def _page(
         context = {
             "groups": groups,
             "helpers": choices.nearby(groups),
-            "suggested": here.responsible(row.domain, row.type, codes) or "",
+            "suggested": _thought_responsible(case) or here.responsible(row.domain, row.type, codes) or "",
             "types": choices.types(here, row.domain),
             "regions": choices.regions(here.city),
             "order_options": [(each["id"], _order_words(each)) for each in case["work_orders"]],
@@ -170,6 +170,12 @@ def _page(
         sent={each["work_order_id"]: each for each in case["deliveries"] if each["work_order_id"]},
         **context,
     )
+
+
+def _thought_responsible(case: dict[str, Any]) -> str | None:
+    """Whom the department named that returned it last."""
+    returned = [order for order in case["work_orders"] if case["status"] == order["status"] == "returned"]
+    return returned[-1]["responsible_department"] if returned else None
 
 
 def _order_words(order: dict[str, Any]) -> str:
