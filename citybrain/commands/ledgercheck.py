@@ -115,8 +115,8 @@ def altered_cases(tx: Connection) -> Iterator[str]:
     found = select(cases, ledger.c.state.label("imprint")).join(ledger, last).where(ledger.c.state.isnot(None))
     for rows in tx.execute(found.order_by(cases.c.id).execution_options(yield_per=AT_ONCE)).mappings().partitions():
         orders = _orders(tx, rows[0]["id"], rows[-1]["id"])
-        for row in rows:
-            if row["imprint"] != imprint(dict(row), orders.get(row["id"], [])):
+        for row in map(dict, rows):
+            if row.pop("imprint") != imprint(row, orders.get(row["id"], [])):
                 yield row["number"]
 
 
