@@ -28,6 +28,7 @@ LEFT_BY_AN_EVENT = (
 ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{19}")
 NUMBER = re.compile(r"(\d{8})-([a-z_]+)-(\d{5})")
 HOLE = re.compile("\ue000(.*?)\ue001")
+HASHED = ("chain", "seq", "at", "actor", "action", "data")
 FIELD, ENTRY = "\x1f", "\x1e"
 
 
@@ -61,7 +62,7 @@ class Past:
         self._numbers = {row["number"] for row in rows["cases"]}
         holed = {name: [self._holed(tables[name], row) for row in each] for name, each in rows.items()}
         self._number_entries(holed)
-        self._chains = Template(ENTRY.join(FIELD.join(map(str, list(row.values())[:-1])) for row in holed["ledger"]))
+        self._chains = Template(ENTRY.join(FIELD.join(str(row[name]) for name in HASHED) for row in holed["ledger"]))
         postgresql = store.engine.dialect.name == "postgresql"
         render = _as_copy if postgresql else _as_json
         self._tables = [(tables[name], list(each[0]), Template(render(each))) for name, each in holed.items() if each]
@@ -144,6 +145,7 @@ class Past:
         ends = {}
         for place, row in enumerate(holed["ledger"]):
             row["hash"] = ends[row["chain"]] = f"\ue000H{place}\ue001"
+            row["state"] = None  # an imprint a case would cost more than all the rest
         for row in holed["cases"]:
             row["head"] = ends[row["id"]]
 
