@@ -11,7 +11,7 @@ from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
 from citybrain.installation import Installation
 from citybrain.keys import May, Role, events_visible, in_divisions, mask, narrowed
-from citybrain.listing import Cursor, Limit, Word, contains, page
+from citybrain.listing import LOOKED, Cursor, Limit, Word, contains, page
 from citybrain.problem import Problem, not_found
 from citybrain.queue import queue_name
 from citybrain.routing.record import Stamp, lengthen
@@ -56,7 +56,15 @@ def list_events(
     with here.store.read() as tx:
         own = key.role in (Role.SOURCE, Role.WORKER)  # they have an index
         rare = not own and not unsettled and (narrowed(key) or any((domain, division, q)))
-        return page(tx, query, [(events.c.id, True)], cursor, limit, lambda row: _short(row, here.city), rare=rare)
+        return page(
+            tx,
+            query,
+            [(events.c.id, True)],
+            cursor,
+            limit,
+            lambda row: _short(row, here.city),
+            looked=LOOKED if rare else None,
+        )
 
 
 @routes.get("/events/{event_id}")
