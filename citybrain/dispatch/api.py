@@ -135,7 +135,7 @@ def list_deliveries(
     waiting = {"held": UNSENT, "failed": UNSENT, "pending": STILL_PENDING}.get(status or "")
     if waiting is not None:
         query = query.where(waiting)
-    rare = narrowed(key) and waiting is None and not case
+    looked = LOOKED if narrowed(key) and waiting is None and not case else None
     with here.store.read() as tx:
         found = page(
             tx,
@@ -144,7 +144,7 @@ def list_deliveries(
             cursor,
             limit,
             lambda row: {"row": row},
-            looked=LOOKED if rare else None,
+            looked=looked,
         )
         return found | {"items": with_attempts(tx, [item["row"] for item in found["items"]], here.city)}
 

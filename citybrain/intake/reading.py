@@ -56,6 +56,7 @@ def list_events(
     with here.store.read() as tx:
         own = key.role in (Role.SOURCE, Role.WORKER)  # they have an index
         rare = not own and not unsettled and (narrowed(key) or any((domain, division, q)))
+        looked = LOOKED if rare else None
         return page(
             tx,
             query,
@@ -63,7 +64,7 @@ def list_events(
             cursor,
             limit,
             lambda row: _short(row, here.city),
-            looked=LOOKED if rare else None,
+            looked=looked,
         )
 
 
