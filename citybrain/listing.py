@@ -15,7 +15,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 Word = Annotated[str | None, Query(max_length=100)]
 SortKey = tuple[ColumnElement[Any], bool]  # column, descending
-LOOKED = 50_000  # rows that one page of what may be rare looks at
+LOOKED = 50_000  # rows that one page looks at, of what may be rare
 
 
 def page(
@@ -26,15 +26,16 @@ def page(
     limit: int,
     show: Callable[[Row[Any]], dict[str, Any]],
     *,
-    rare: bool = False,
+    looked: int | None = None,
 ) -> dict[str, Any]:
     """Rows ordered by `keys`, whose last must be unique; each key is read back from a column `sort_0`, `sort_1` …
-    `rare`: no index leads to what is asked for, so a page ends after LOOKED rows, found or not, and `next` goes on."""
+    `looked`: no index leads to what is asked for; a page ends after so many rows, found or not, and `next` goes on."""
     columns = [column.label(f"sort_{index}") for index, (column, _) in enumerate(keys)]
     order = [column.desc() if down else column.asc() for column, down in keys]
     begun = _after(keys, _decode(cursor, keys)) if cursor else true()
     query = query.add_columns(*columns).where(begun).order_by(*order).limit(limit + 1)
-    ends = tx.execute(select(*columns).where(begun).order_by(*order).offset(LOOKED).limit(1)).first() if rare else None
+    last_looked = select(*columns).where(begun).order_by(*order).offset(looked).limit(1)
+    ends = tx.execute(last_looked).first() if looked else None
     rows = tx.execute(query.where(_until(keys, ends)) if ends else query).all()
     more: str | None
     if len(rows) > limit:

@@ -28,7 +28,7 @@ from citybrain.keys import (
     within,
     work_orders_visible,
 )
-from citybrain.listing import SortKey, contains, page
+from citybrain.listing import LOOKED, SortKey, contains, page
 from citybrain.problem import invalid, not_found
 from citybrain.store.tables import IN_WORK, PRESSING, UNSETTLED, cases, deliveries, events, ledger, work_orders
 
@@ -55,8 +55,8 @@ def list_cases(tx: Connection, key: Key, here: Installation, asked: Mapping[str,
         sort = "oldest"  # which is the same where no clock runs, and needs no sorting
     query = filtered(select(cases).where(cases_visible(key, here.city)), here.city, asked, now)
     rare = not _in_work(asked) and (narrowed(key) or any(asked.get(name) for name in NARROWING))
-    cursor, limit = asked.get("cursor"), asked["limit"]
-    return page(tx, query, SORTS[sort], cursor, limit, lambda row: short(row, here.city, now), rare=rare)
+    cursor, limit, looked = asked.get("cursor"), asked["limit"], LOOKED if rare else None
+    return page(tx, query, SORTS[sort], cursor, limit, lambda row: short(row, here.city, now), looked=looked)
 
 
 def _statuses(asked: Mapping[str, Any]) -> frozenset[str]:

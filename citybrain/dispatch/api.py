@@ -13,7 +13,7 @@ from citybrain.dispatch.attempts import with_attempts
 from citybrain.dispatch.outbox import hold_back
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, narrowed, within
-from citybrain.listing import Cursor, Limit, Word, page
+from citybrain.listing import LOOKED, Cursor, Limit, Word, page
 from citybrain.problem import Problem, field_errors, not_found
 from citybrain.queue import DISPATCH
 from citybrain.store.ledger import Entry, append_to_city
@@ -138,9 +138,17 @@ def list_deliveries(
     waiting = {"held": UNSENT, "failed": UNSENT, "pending": STILL_PENDING}.get(status or "")
     if waiting is not None:
         query = query.where(waiting)
-    rare = narrowed(key) and waiting is None and not case
+    looked = LOOKED if narrowed(key) and waiting is None and not case else None
     with here.store.read() as tx:
-        found = page(tx, query, [(deliveries.c.id, True)], cursor, limit, lambda row: {"row": row}, rare=rare)
+        found = page(
+            tx,
+            query,
+            [(deliveries.c.id, True)],
+            cursor,
+            limit,
+            lambda row: {"row": row},
+            looked=looked,
+        )
         return found | {"items": with_attempts(tx, [item["row"] for item in found["items"]], here.city)}
 
 

@@ -12,7 +12,7 @@ from citybrain.clock import rfc3339, to_ms
 from citybrain.installation import Installation
 from citybrain.intake.answering import progress
 from citybrain.keys import May, Role, events_visible, in_divisions, mask, narrowed
-from citybrain.listing import Cursor, Limit, Word, contains, page
+from citybrain.listing import LOOKED, Cursor, Limit, Word, contains, page
 from citybrain.problem import Problem, not_found
 from citybrain.queue import queue_name
 from citybrain.routing.record import Stamp, lengthen
@@ -57,7 +57,16 @@ def list_events(
     with here.store.read() as tx:
         own = key.role in (Role.SOURCE, Role.WORKER)  # they have an index
         rare = not own and not unsettled and (narrowed(key) or any((domain, division, q)))
-        return page(tx, query, [(events.c.id, True)], cursor, limit, lambda row: _short(row, here.city), rare=rare)
+        looked = LOOKED if rare else None
+        return page(
+            tx,
+            query,
+            [(events.c.id, True)],
+            cursor,
+            limit,
+            lambda row: _short(row, here.city),
+            looked=looked,
+        )
 
 
 @routes.get("/events/{event_id}")
