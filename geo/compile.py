@@ -162,9 +162,9 @@ def _parented(divisions: Divisions, layers: Mapping[str, Layer]) -> Divisions:
     city = next((row.code for row in divisions.level(LEVELS[0])), "")
     for level, layer in layers.items():
         if level != "cell":
-            for code, parent in zip(layer.codes, layer.parents, strict=True):
-                row = rows.get(code)
-                if row is not None and row.parent_code not in rows:
+            for code, name, parent in zip(layer.codes, layer.names, layer.parents, strict=True):
+                row = rows.get(code) or Division(code, name, level, "")  # of a level that was kept as it was
+                if row.parent_code not in rows:
                     rows[code] = dataclasses.replace(row, parent_code=parent or city)
     return Divisions(rows.values())
 
