@@ -362,7 +362,7 @@ def _run(do: Any) -> None:
 
 
 def _answer(ask: Any) -> None:
-    """Without a look at the store: wherever a pack is, a dry run works."""
+    """Of the store only which edition is in use, where there is a store: wherever a pack is, a dry run works."""
     _told(lambda: click.echo(json.dumps(ask(_open(Config.load())), ensure_ascii=False, indent=2)))
 
 

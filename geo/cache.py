@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import json
 import os
 import tempfile
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from geo.covering import Covering
 from geo.fault import Fault
 from geo.layer import Layer, objects
 from geo.raster import Raster
@@ -37,7 +40,7 @@ class Compiled:
 def write(path: Path, compiled: Compiled, head: Head) -> None:
     """Writes beside and renames, so that nobody ever reads half a file."""
     findings = [_row(fault) for fault in compiled.findings]
-    about = {"levels": list(compiled.layers), "findings": findings, "head": head}
+    about = {"levels": list(compiled.layers), "findings": findings, "head": head, "drawn_by": _drawing()}
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
     for level, layer in compiled.layers.items():
         for field in _TEXTS:
@@ -72,11 +75,35 @@ def read(path: Path) -> tuple[Compiled, Head] | None:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             layers = {level: _layer(level, arrays) for level in about["levels"]}
-            rasters = {level: Raster(*(arrays[f"{level}.{field}"] for field in _RASTER)) for level in layers}
+            current = about.get("drawn_by") == _drawing()
+            rasters = {level: _raster(level, arrays) for level in layers} if current else {}
             findings = tuple(Fault(**{**row, "spot": shapely.from_wkb(row["spot"])}) for row in about["findings"])
-            return Compiled(layers, rasters, findings), about["head"]
+            compiled = Compiled(layers, rasters, findings)
+        if not current:
+            compiled = dataclasses.replace(compiled, rasters=redrawn(layers))
+            write(path, compiled, about["head"])
+        return compiled, about["head"]
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, shapely.GEOSException):
         return None
+
+
+def redrawn(layers: Mapping[str, Layer]) -> dict[str, Raster]:
+    """An edition outlives the code that drew its rasters, and they are not what it is."""
+    from geo.rasterise import rasterise
+
+    return {level: rasterise(Covering(layer.polygons)) for level, layer in layers.items()}
+
+
+def _raster(level: str, arrays: Any) -> Raster:
+    return Raster(*(arrays[f"{level}.{field}"] for field in _RASTER))
+
+
+@functools.cache
+def _drawing() -> str:
+    """Which code draws and reads rasters."""
+    here = Path(__file__).parent
+    texts = [(here / name).read_bytes() for name in ("covering.py", "raster.py", "rasterise.py")]
+    return hashlib.sha256(b"".join(texts)).hexdigest()
 
 
 def is_whole(path: Path) -> bool:

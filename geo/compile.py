@@ -14,15 +14,13 @@ import numpy as np
 import shapely
 
 from geo import changes, topology
-from geo.cache import Compiled
-from geo.covering import Covering
+from geo.cache import Compiled, redrawn
 from geo.datum import project
 from geo.divisions import LEVELS, Division, Divisions
 from geo.drawing import draw
 from geo.fault import Fault, counts, most_telling
 from geo.layer import Layer, Objects, Progress, metric, objects, projected
 from geo.mistake import Mistake, Mistakes, did_you_mean
-from geo.rasterise import rasterise
 from geo.reading import Given, Scheme, Table, read
 
 _SUGGESTED = 20  # "did you mean" compares with every code, which takes minutes when all are wrong
@@ -89,7 +87,7 @@ def compile_files(
     if any(fault.error for fault in told):
         return Outcome(told, counts(faults), divisions=divisions, tables=tables)
     step("raster", 0, 1)
-    rasters = {level: rasterise(Covering(layer.polygons)) for level, layer in layers.items()}
+    rasters = redrawn(layers)
     step("raster", 1, 1)
     return Outcome(told, counts(faults), Compiled(layers, rasters, told), divisions, tables)
 
@@ -164,9 +162,9 @@ def _parented(divisions: Divisions, layers: Mapping[str, Layer]) -> Divisions:
     city = next((row.code for row in divisions.level(LEVELS[0])), "")
     for level, layer in layers.items():
         if level != "cell":
-            for code, parent in zip(layer.codes, layer.parents, strict=True):
-                row = rows.get(code)
-                if row is not None and row.parent_code not in rows:
+            for code, name, parent in zip(layer.codes, layer.names, layer.parents, strict=True):
+                row = rows.get(code) or Division(code, name, level, "")  # of a level that was kept as it was
+                if row.parent_code not in rows:
                     rows[code] = dataclasses.replace(row, parent_code=parent or city)
     return Divisions(rows.values())
 

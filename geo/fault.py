@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import shapely
@@ -78,10 +79,6 @@ class Fault:
         return Mistake(self.file or self.level, self.item, self.what + size)
 
     def as_dict(self) -> dict[str, Any]:
-        where = None
-        if self.spot is not None:
-            lng, lat = shapely.get_coordinates(shapely.point_on_surface(self.spot))[0].tolist()
-            where = {"lng": lng, "lat": lat}
         return {
             "severity": "error" if self.error else "warning",
             "kind": self.kind,
@@ -90,10 +87,19 @@ class Fault:
             "feature": self.feature,
             "code": self.code or None,
             "what": self.what,
-            "where": where,
-            "area_m2": None if self.area_m2 is None else round(self.area_m2, 1),
+            "where": _inside(self.spot),
+            "area_m2": None if self.area_m2 is None or not isfinite(self.area_m2) else round(self.area_m2, 1),
             "remedy": self.remedy,
         }
+
+
+def _inside(spot: Any) -> dict[str, float] | None:
+    """A position in it; of what GEOS cannot look into, its first corner."""
+    try:
+        xy = shapely.get_coordinates(shapely.point_on_surface(spot))
+    except shapely.GEOSException:
+        xy = shapely.get_coordinates(spot)
+    return {"lng": float(xy[0, 0]), "lat": float(xy[0, 1])} if len(xy) else None
 
 
 def most_telling(faults: Iterable[Fault]) -> list[Fault]:

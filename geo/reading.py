@@ -318,7 +318,7 @@ def _mend(row: int, kept: Objects, scheme: Scheme, fault: Any) -> None:
         return
     areas = shapely.area(shapely.transform(np.array([before, after]), lambda xy: _metres(xy, scheme.crs)))
     moved, kept[row] = abs(float(areas[1] - areas[0])), after
-    if moved > SHARE * areas[1]:
+    if not moved <= SHARE * areas[1]:
         fault(row, "broken", f"a valid polygon ({reason}); mending would change too much ground", spot, area=moved)
     else:
         fault(row, "mended", f"{why}: mended", spot, error=False, area=moved)

@@ -53,12 +53,21 @@ def unpack(path: Path, folder: Path, encoding: str | None = None) -> Source:
     if size > MOST_BYTES:
         raise Unreadable(f"the file is larger than {MOST_BYTES >> 20} MiB")
     with path.open("rb") as opened:
-        head = opened.read(16)
+        head = opened.read(100)
     if head.startswith(b"SQLite format 3\0"):
+        _check_pages(head, size)
         return Source(path, "GeoPackage")
     if head.startswith(b"PK\x03\x04"):
         return _shapefile(path, folder, encoding)
     return _geojson(path)
+
+
+def _check_pages(head: bytes, size: int) -> None:
+    """SQLite reads what is there of half a database until it needs the rest."""
+    page, pages = struct.unpack(">H10xI", head[16:32].ljust(16, b"\0"))
+    said = (65_536 if page == 1 else page) * pages
+    if size < said:
+        raise Unreadable(f"the GeoPackage is half written: {size} bytes where it says {said}")
 
 
 def _geojson(path: Path) -> Source:

@@ -31,6 +31,13 @@ routes = APIRouter(prefix="/api/v1", tags=["editions 边界版本"])
 UPLOAD_BYTES = 256 * MIB
 MOST_EVENTS = 200_000  # rerouted by one request; the command line has no limit
 GEOJSON = "application/geo+json"
+FORM = {  # for the reference: a framework would parse the files before asking for a key
+    "schema": {
+        "type": "object",
+        "properties": {word: {"type": "string"} for word in WORDS} | {ALL: {"type": "string", "format": "binary"}},
+        "additionalProperties": {"type": "string", "format": "binary"},
+    }
+}
 _loading = threading.Lock()
 
 
@@ -40,7 +47,7 @@ def list_editions(key: Asker, here: Here) -> dict[str, Any]:
     return {"items": listing.listed(here), "next": None}
 
 
-@routes.post("/editions", status_code=201)
+@routes.post("/editions", status_code=201, openapi_extra={"requestBody": {"content": {"multipart/form-data": FORM}}})
 async def load_edition(request: Request, key: Asker, here: Here) -> Response:
     """Loads and examines a new edition: multipart, a file a level (`county`, `town`, …), or one file `all` whose mapped
     column `level` says it; GeoJSON, GeoPackage or a zipped Shapefile. Beside the files `name`, `date` (it holds since

@@ -68,7 +68,7 @@ def middles(plots: Plots) -> dict[str, tuple[float, float]]:
 
 
 def event(service: Service, key: str, number: int, at: tuple[float, float]) -> Answer:
-    body: dict[str, Any] = {"source_event_id": f"e-{number}", "domain": "grid", "type": "c01039"}
+    body: dict[str, Any] = {"source_event_id": f"e-{number}", "domain": "fire", "type": "fire.extinguisher_defect"}
     body |= {"occurred_at": "2026-11-20T08:00:00+08:00", "location": {"lng": at[0], "lat": at[1]}}
     return service.call("POST", "/api/v1/events", body, key)
 
@@ -110,11 +110,8 @@ BOMB = b'{"type":"GeometryCollection","geometries":[' * 60_000
 BAD = {
     "overlap": (bad(overlapping), "overlap", "N0000"),
     "twice": (bad(lambda towns: towns.append(towns[0])), "duplicate_code", "N0000"),
-    "no parent": (bad(lambda towns: towns[1]["properties"].update(parent="Z")), "missing_parent", "N0001"),
     "half written": (files(NEW) | {"town": files(NEW)["town"][:500]}, "unreadable", None),
-    "empty": (files(NEW) | {"town": b""}, "unreadable", None),
     "deep": (files(NEW) | {"town": b'{"type":"FeatureCollection","features":[{"geometry":' + BOMB}, "unreadable", None),
-    "no zip": (files(NEW) | {"town": b"PK\x03\x04"}, "unreadable", None),
 }  # fmt: skip
 
 

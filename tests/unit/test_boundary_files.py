@@ -172,6 +172,14 @@ def test_half_a_shapefile_is_refused(tmp_path: Path, part: str) -> None:
     assert [fault.kind for fault in faults] == ["unreadable"]
 
 
+def test_half_a_geopackage_is_refused(tmp_path: Path) -> None:
+    frame().to_file(tmp_path / "a.gpkg", driver="GPKG", engine="pyogrio")
+    raw = (tmp_path / "a.gpkg").read_bytes()
+    tables, faults = reading(tmp_path, raw[:-4_096])
+    assert (tables, [fault.kind for fault in faults]) == ([], ["unreadable"])
+    assert "half written" in faults[0].what
+
+
 def test_a_zip_is_counted_while_it_is_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "MOST_BYTES", 4 << 20)
     out = io.BytesIO()
