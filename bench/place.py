@@ -216,7 +216,8 @@ def table(rows: Sequence[Measured]) -> str:
 
 
 def _cell(value: float, times: float) -> str:
-    return f"{value:,.3g}" + (f" ({times:,.0f} x)" if times != 1 else "")
+    shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return shown + (f" ({times:,.0f} x)" if times != 1 else "")
 
 
 def draw(rows: Sequence[Measured], path: Path) -> None:
