@@ -216,7 +216,8 @@ def table(rows: Sequence[Measured]) -> str:
 
 
 def _cell(value: float, times: float) -> str:
-    return f"{value:,.3g}" + (f" ({times:,.0f} x)" if times != 1 else "")
+    shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return shown + (f" ({times:,.0f} x)" if times != 1 else "")
 
 
 def draw(rows: Sequence[Measured], path: Path) -> None:
@@ -234,7 +235,7 @@ def draw(rows: Sequence[Measured], path: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel="polygons", ylabel="µs a point, in bulk")
     axes.set_title("what it costs to find a point's polygon", loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside right upper", frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 
