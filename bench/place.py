@@ -28,7 +28,7 @@ from geo.rasterise import rasterise
 
 Bulk = Callable[[Any, Any], Any]
 ROUNDS = 3
-SINGLE_POINTS, LEAST = 1_000, 50
+SINGLE_POINTS, LEAST = 1_000, 20
 SINGLE_PATIENCE = 1.0  # s a round
 PATIENCE = 10.0  # s a round: a peer that would take longer gets fewer points, and its rate counts
 LEVELS = (8, 114, 20_000)

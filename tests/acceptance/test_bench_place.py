@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_locators_bench_writes_its_tables_and_its_plot(tmp_path: Path) -> None:
-    few = ["--polygons", "5", "60", "--points", "50", "400", "--levels", "4", "30", "--no-postgis"]
+    few = ["--polygons", "60", "--points", "50", "400", "--levels", "4", "30", "--no-postgis"]
     drawn = [] if (plots := find_spec("matplotlib") is not None) else ["--no-chart"]
     out = ["--chart", str(tmp_path / "chart.svg"), "--table", str(tmp_path / "table.md"), *drawn]
     argv = [sys.executable, "-m", "bench.place", *few, *out]
