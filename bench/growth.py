@@ -26,7 +26,8 @@ from bench.past import Past
 from bench.reports import make_reports
 from bench.table import lines
 from citybrain.store.database import Store
-from citybrain.store.tables import cases, deliveries, events, stream, work_orders
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.tables import cases, events, stream, work_orders
 
 PAGES = {
     "first page": "/",

@@ -1,6 +1,5 @@
 """The commands of `citybrain`. Each is a few lines: what it does stands in the module that it calls."""
 
-import json
 import logging
 import os
 import sys
@@ -10,9 +9,10 @@ from typing import Any
 
 import click
 
-from citybrain.commands.edition_group import edition_group
+from citybrain.commands import groups
+from citybrain.commands.edition_group import edition
+from citybrain.commands.terminal import answer, opened, told
 from citybrain.config import Config
-from geo.mistake import Mistakes
 
 EXAMPLES = """\b
 Examples (codes and coordinates are those of Meizhou, the built-in city):
@@ -53,7 +53,7 @@ def up(**flags: Any) -> None:
         prepare(config)
         Supervisor(config, click.echo).run()
 
-    _told(start)
+    told(start)
 
 
 @main.command()
@@ -61,7 +61,7 @@ def migrate() -> None:
     """Bring the store to this version's tables and make the admin key valid. The other parts wait for it."""
     from citybrain.commands.prepare import prepare_store
 
-    _told(lambda: prepare_store(Config.load()))
+    told(lambda: prepare_store(Config.load()))
 
 
 @main.command()
@@ -76,7 +76,7 @@ def serve(**flags: Any) -> None:
 
     config = Config.load(**flags)
     await_tables(config.database_url)
-    here = _open(config)
+    here = opened(config)
     uvicorn.run(build(here), host=config.host, port=config.port, log_level="warning", access_log=False,
                 timeout_graceful_shutdown=3, server_header=False, date_header=True)  # fmt: skip
 
@@ -180,10 +180,10 @@ def locate(
     if file["source"] is None:
         location = {"lng": lng, "lat": lat, "datum": datum, "accuracy_m": accuracy}
         known = {field: value for field, value in location.items() if value is not None}
-        _answer(lambda here: (explain_place if explained else place_of)(known, here))
+        answer(lambda here: (explain_place if explained else place_of)(known, here))
     else:
         table = Table(lng=lng_column, lat=lat_column, accuracy=accuracy_column, datum=datum, **file)
-        _told(lambda: click.echo(locate_csv(table, _open(Config.load())), err=True))
+        told(lambda: click.echo(locate_csv(table, opened(Config.load())), err=True))
 
 
 @main.command()
@@ -196,7 +196,7 @@ def explain(file: Any, event: str | None) -> None:
     if (file is None) == (event is None):
         raise click.UsageError("either FILE with an event, or --event with the id of a recorded one")
     body = file.read() if file else b""
-    _answer(lambda here: explain_recorded(event, here) if event else explain_event(body, here))
+    answer(lambda here: explain_recorded(event, here) if event else explain_event(body, here))
 
 
 @main.command()
@@ -211,128 +211,10 @@ def responsibility(target: str | None, each: bool, **part: str | None) -> None:
     from citybrain.commands.vacancies import summary, write
 
     def tell() -> None:
-        asked = vacancies.part(_open(Config.load()), None, **part)
+        asked = vacancies.part(opened(Config.load()), None, **part)
         write(asked, target, each) if target else click.echo("\n".join(summary(asked)))
 
-    _told(tell)
-
-
-@main.group()
-def keys() -> None:
-    """Keys of sources, workers, operators, systems, auditors and administrators."""
-
-
-@keys.command("create")
-@click.argument("role", type=click.Choice(["source", "worker", "operator", "system", "auditor", "admin"]))
-@click.argument("name")
-@click.option("--domains", default="", help="Comma-separated; empty: all.")
-@click.option("--divisions", default="", help="Comma-separated division codes.")
-@click.option("--departments", default="", help="Comma-separated department codes.")
-@click.option("--duties", default="", help="Of an operator, comma-separated: clerk, dispatcher … ([casework.duties]).")
-@click.option("--datum", help="The datum this source's coordinates are in unless it says otherwise.")
-@click.option("--days", type=click.IntRange(1, 3650), help="Valid for so many days; default: until revoked.")
-def keys_create(role: str, name: str, days: int | None, **scope: Any) -> None:
-    """Print a new key, once. Example in Meizhou: citybrain keys create worker li --domains grid --divisions 441402"""
-    from citybrain.commands import keys as key_commands
-
-    _run(lambda here: click.echo(key_commands.create(here, role, name, days, scope)))
-
-
-@keys.command("list")
-def keys_list() -> None:
-    """Every key's name, role and scope; the keys themselves are not kept."""
-    from citybrain.commands import keys as key_commands
-
-    _run(lambda here: click.echo("\n".join(key_commands.lines(here))))
-
-
-@keys.command("revoke")
-@click.argument("name")
-def keys_revoke(name: str) -> None:
-    """Refuse this key from now on."""
-    from citybrain.commands import keys as key_commands
-
-    _run(lambda here: key_commands.revoke(here, name))
-
-
-@main.group()
-def ledger() -> None:
-    """The record of every decision."""
-
-
-@ledger.group("root")
-def ledger_root() -> None:
-    """Roots over all chains of the ledger, to be kept where nobody of this installation can change them."""
-
-
-@ledger_root.command("export")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def root_export(file: Path) -> None:
-    """Write all roots to FILE, or add to it those that it does not have yet; covers everything until now."""
-    from citybrain.commands.rootfile import export
-
-    _told(lambda: click.echo(export(Config.load(), file)))
-
-
-@main.group()
-def city() -> None:
-    """City packs: a folder with everything that makes one city different from another."""
-
-
-@city.command("new")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--name", help="Default: the folder's name.")
-@click.option("--code", default="city", show_default=True, help="The city's own code.")
-@click.option("--timezone", default="", help="Such as America/New_York.")
-@click.option(
-    "--levels", default="county,town,village", show_default=True, help="LEVEL or LEVEL=NAME, comma-separated."
-)
-@click.option("--flat", is_flag=True, help="The levels do not nest.")
-@click.option("--envelope", type=(float, float, float, float), help="WEST SOUTH EAST NORTH in degrees.")
-def city_new(folder: Path, levels: str, flat: bool, **given: Any) -> None:
-    """Write a pack to begin with. Example: citybrain city new springfield --levels county=Ward,town=Precinct --flat"""
-    from citybrain.commands.scaffold import NAMES, new_city
-    from citybrain.domain import check_domains
-
-    pairs = (each.partition("=") for each in levels.split(",") if each.strip())
-    named = {level.strip(): name.strip() or NAMES.get(level.strip(), "") for level, _, name in pairs}
-    name, box = given.pop("name") or folder.name, given.pop("envelope")
-    domains = list(check_domains()[0])
-    _write(lambda: new_city(folder, name=name, levels=named, nested=not flat, box=box, domains=domains, **given))
-
-
-@main.group()
-def domain() -> None:
-    """Domain packs: a folder with what is reported in one field of work, and who answers for it."""
-
-
-@domain.command("new")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--name", help="Default: the folder's name.")
-@click.option("--name-en", help="Default: the name.")
-@click.option("--duty", default="", help="The duty that departments have in it; default: the domain's code.")
-def domain_new(folder: Path, name: str | None, name_en: str | None, duty: str) -> None:
-    """Write a domain to begin with. Example: citybrain domain new market --name 市场监管"""
-    from citybrain.commands.scaffold import new_domain
-
-    folder = folder.resolve() if folder.name in ("", ".") else folder
-    name = name or folder.name
-    _write(lambda: new_domain(folder, name=name, name_en=name_en or name, duty=duty))
-
-
-def _write(write: Any) -> None:
-    _told(lambda: click.echo("\n".join(write())))
-
-
-def _open(config: Config) -> Any:
-    from citybrain.broker import BrokerError, command
-    from citybrain.installation import open_installation
-
-    config.make_data()
-    try:
-        return open_installation(config, command(config.data, config.redis_url).url)
-    except BrokerError as error:
-        raise click.ClickException(str(error)) from None
+    told(tell)
 
 
 def _part(name: str, queues: list[str]) -> None:
@@ -350,39 +232,8 @@ def _part(name: str, queues: list[str]) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def _run(do: Any) -> None:
-    from citybrain.commands.prepare import prepare_store
-
-    def run() -> None:
-        config = Config.load()
-        prepare_store(config)
-        do(_open(config))
-
-    _told(run)
-
-
-def _answer(ask: Any) -> None:
-    """Of the store only which edition is in use, where there is a store: wherever a pack is, a dry run works."""
-    _told(lambda: click.echo(json.dumps(ask(_open(Config.load())), ensure_ascii=False, indent=2)))
-
-
-def _told(do: Any) -> None:
-    """What went wrong as one line, without a trace."""
-    from citybrain.broker import BrokerError
-    from citybrain.commands.supervisor import AlreadyRunning
-    from citybrain.problem import Problem
-    from citybrain.store.database import StoreUnavailable
-    from citybrain.store.roots import WrongRoots
-
-    try:
-        do()
-    except Problem as problem:
-        raise click.ClickException("; ".join([problem.detail, *(each.remedy for each in problem.errors)])) from None
-    except (Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, WrongRoots, OSError) as error:
-        raise click.ClickException(str(error)) from None
-
-
-main.add_command(edition_group(_run))
+for group in (groups.keys, groups.ledger, groups.city, groups.domain, edition):
+    main.add_command(group)
 
 if __name__ == "__main__":
     threading.current_thread().name = "main"

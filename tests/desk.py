@@ -27,8 +27,10 @@ from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.queue import Ringer
 from citybrain.store.database import Store
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.ledger_tables import ledger
 from citybrain.store.migrate import migrate
-from citybrain.store.tables import cases, deliveries, events, ledger, work_orders
+from citybrain.store.tables import cases, events, work_orders
 from geo.locator import Locator
 from workers.handle import handle_batch
 

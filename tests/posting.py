@@ -14,7 +14,7 @@ from citybrain.clock import now_ms
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.delivery import Attempt, claim_due, settle
 from citybrain.dispatch.sender import Outcome, Outgoing
-from citybrain.store.tables import deliveries
+from citybrain.store.dispatch_tables import deliveries
 from workers.deliver import PostRoom
 
 OK = Outcome("delivered", 204, None, None, 12.0)

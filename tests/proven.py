@@ -11,7 +11,9 @@ from sqlalchemy import Table, insert
 from citybrain.clock import to_ms
 from citybrain.keys import create_key
 from citybrain.store.database import Store
-from citybrain.store.tables import attempts, cases, deliveries, endpoints, feedbacks, ledger, metadata, work_orders
+from citybrain.store.dispatch_tables import attempts, deliveries, endpoints
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, feedbacks, metadata, work_orders
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY = 24 * 3600 * 1000

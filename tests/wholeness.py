@@ -9,7 +9,9 @@ from sqlalchemy import Row
 
 from citybrain.casework.case import ACTIVE_ORDERS
 from citybrain.store.appeal_tables import appeals
-from citybrain.store.tables import cases, deliveries, events, ledger, work_orders
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events, work_orders
 
 Rows = list[Row[Any]]
 STAGES = ("triage", "filed", "returned")

@@ -22,7 +22,7 @@ from citybrain.installation import Installation
 from citybrain.queue import DISPATCH
 from citybrain.store.claims import ClaimLost
 from citybrain.store.database import StoreUnavailable
-from citybrain.store.tables import endpoints
+from citybrain.store.dispatch_tables import endpoints
 from workers.process import installation
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from citybrain.keys import Role
 from citybrain.problem import Problem
 from citybrain.redis_url import client
 from citybrain.store.database import StoreUnavailable, now_ms
-from citybrain.store.tables import cases, deliveries, events, leases
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.tables import cases, events, leases
 
 routes = APIRouter(tags=["operations 运行"])
 LOOPBACK = ("127.0.0.1", "::1")

@@ -11,8 +11,8 @@ from citybrain.access import Asker, Here
 from citybrain.clock import rfc3339
 from citybrain.keys import May
 from citybrain.listing import Cursor, Limit, page
+from citybrain.store.ledger_tables import roots
 from citybrain.store.roots import exported, kept
-from citybrain.store.tables import roots
 
 routes = APIRouter(prefix="/api/v1/ledger", tags=["ledger 台账"])
 

@@ -15,7 +15,8 @@ from citybrain.installation import Installation
 from citybrain.keys import Key, cases_visible
 from citybrain.problem import Problem, invalid, not_found
 from citybrain.queue import DISPATCH
-from citybrain.store.tables import cases, ledger
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases
 
 AT_ONCE = 200
 TOUCHES_OTHERS = frozenset({"merge", "split", "appeal", "judge"})  # more than its own case: a transaction of its own

@@ -12,7 +12,8 @@ from citybrain.casework.recomputation import recompute
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, cases_visible, events_visible
 from citybrain.problem import not_found
-from citybrain.store.tables import cases, events, ledger
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events
 
 routes = APIRouter(prefix="/api/v1", tags=["events 事件"])
 CHANGING = frozenset(

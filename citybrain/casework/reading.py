@@ -30,7 +30,9 @@ from citybrain.keys import (
 )
 from citybrain.listing import LOOKED, SortKey, contains, page
 from citybrain.problem import invalid, not_found
-from citybrain.store.tables import IN_WORK, PRESSING, UNSETTLED, cases, deliveries, events, ledger, work_orders
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import IN_WORK, PRESSING, UNSETTLED, cases, events, work_orders
 
 TICKING = frozenset({Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED})
 SORTS: dict[str, list[SortKey]] = {

@@ -13,8 +13,9 @@ from citybrain.city import City
 from citybrain.dispatch.outbox import Taker, post
 from citybrain.store.bulk import insert_rows, update_rows
 from citybrain.store.ledger import Head, chain_entries
+from citybrain.store.ledger_tables import ledger
 from citybrain.store.stream import Change, record_changes
-from citybrain.store.tables import cases, events, ledger, reporters, work_orders
+from citybrain.store.tables import cases, events, reporters, work_orders
 
 EVENTS_SHOWN = 20  # in a message: a storm of reports must not make a webhook of megabytes
 

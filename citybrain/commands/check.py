@@ -21,7 +21,9 @@ from citybrain.routing.proof import prove_examples
 from citybrain.routing.responsibility import Responsibility, unassigned
 from citybrain.store.coverage_tables import coverage_snapshots
 from citybrain.store.database import Store
-from citybrain.store.tables import cases, deliveries, endpoints, events, ledger, work_orders
+from citybrain.store.dispatch_tables import deliveries, endpoints
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events, work_orders
 from geo.mistake import Mistake, Mistakes, did_you_mean
 
 KEPT = "a running service keeps the packs it was started with; start it again to take these"

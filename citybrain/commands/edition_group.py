@@ -1,10 +1,11 @@
 """The commands of `citybrain edition`: what may be said on the command line. What each does stands in `edition`."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
+
+from citybrain.commands.terminal import run
 
 SINCE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 ID = click.argument("id_", metavar="ID")
@@ -19,16 +20,9 @@ FILES = (
 )  # fmt: skip
 
 
-def edition_group(run: Callable[[Any], None]) -> click.Group:
-    """`run` gives the installation to what a command does with it."""
-
-    @click.group()
-    def edition() -> None:
-        """Editions of the boundaries: load files, examine them, try an edition out, activate it."""
-
-    for command in (_load, _check, _list, _show, _dry_run, _reroute, _mapping, _activate):
-        edition.add_command(command(run))
-    return edition
+@click.group()
+def edition() -> None:
+    """Editions of the boundaries: load files, examine them, try an edition out, activate it."""
 
 
 def _with_files(command: Any) -> Any:
@@ -37,31 +31,25 @@ def _with_files(command: Any) -> Any:
     return command
 
 
-def _load(run: Any) -> click.Command:
-    @click.command("load")
-    @_with_files
-    @click.option("--name", help="For people.")
-    def load(files: tuple[str, ...], fields: tuple[str, ...], **texts: Any) -> None:
-        """Examine files (GeoJSON, GeoPackage, zipped Shapefile) and keep them as an edition; prints its id. Levels
-        without a file are those of the edition in use.
+@edition.command("load")
+@_with_files
+@click.option("--name", help="For people.")
+def load(files: tuple[str, ...], fields: tuple[str, ...], **texts: Any) -> None:
+    """Examine files (GeoJSON, GeoPackage, zipped Shapefile) and keep them as an edition; prints its id. Levels
+    without a file are those of the edition in use.
 
-        Example: citybrain edition load town=towns.zip --field code=XZQDM --field name=XZQMC"""
-        _examine(run, files, fields, texts, kept=True)
-
-    return load
+    Example: citybrain edition load town=towns.zip --field code=XZQDM --field name=XZQMC"""
+    _examine(files, fields, texts, kept=True)
 
 
-def _check(run: Any) -> click.Command:
-    @click.command("check")
-    @_with_files
-    def check(files: tuple[str, ...], fields: tuple[str, ...], **texts: Any) -> None:
-        """The same examination; nothing is kept. Exit 1 with an error."""
-        _examine(run, files, fields, texts, kept=False)
-
-    return check
+@edition.command("check")
+@_with_files
+def check(files: tuple[str, ...], fields: tuple[str, ...], **texts: Any) -> None:
+    """The same examination; nothing is kept. Exit 1 with an error."""
+    _examine(files, fields, texts, kept=False)
 
 
-def _examine(run: Any, files: Any, fields: Any, texts: Any, *, kept: bool) -> None:
+def _examine(files: Any, fields: Any, texts: Any, *, kept: bool) -> None:
     from citybrain.commands.edition import load_files
 
     good: list[bool] = []
@@ -69,74 +57,56 @@ def _examine(run: Any, files: Any, fields: Any, texts: Any, *, kept: bool) -> No
     sys.exit(0 if good == [True] else 1)
 
 
-def _list(run: Any) -> click.Command:
-    @click.command("list")
-    def list_() -> None:
-        """Every edition, the newest first."""
-        from citybrain.commands.edition import lines
+@edition.command("list")
+def list_() -> None:
+    """Every edition, the newest first."""
+    from citybrain.commands.edition import lines
 
-        run(lambda here: click.echo("\n".join(lines(here))))
-
-    return list_
+    run(lambda here: click.echo("\n".join(lines(here))))
 
 
-def _show(run: Any) -> click.Command:
-    @click.command("show")
-    @ID
-    def show(id_: str) -> None:
-        """An edition's report."""
-        from citybrain.commands.edition import show
+@edition.command("show")
+@ID
+def show(id_: str) -> None:
+    """An edition's report."""
+    from citybrain.commands.edition import show
 
-        run(lambda here: click.echo(show(here, id_)))
-
-    return show
+    run(lambda here: click.echo(show(here, id_)))
 
 
-def _dry_run(run: Any) -> click.Command:
-    @click.command("dry-run")
-    @ID
-    def dry_run(id_: str) -> None:
-        """Which open cases would change owner; nothing is changed."""
-        from citybrain.commands.edition import try_out
+@edition.command("dry-run")
+@ID
+def dry_run(id_: str) -> None:
+    """Which open cases would change owner; nothing is changed."""
+    from citybrain.commands.edition import try_out
 
-        run(lambda here: click.echo(try_out(here, id_)))
-
-    return dry_run
+    run(lambda here: click.echo(try_out(here, id_)))
 
 
-def _reroute(run: Any) -> click.Command:
-    @click.command("reroute")
-    @ID
-    @click.option("--since", required=True, type=SINCE)
-    def reroute(id_: str, since: Any) -> None:
-        """Where past events would land in another edition, by division and department; nothing is changed."""
-        from citybrain.commands.edition import reroute_past
+@edition.command("reroute")
+@ID
+@click.option("--since", required=True, type=SINCE)
+def reroute(id_: str, since: Any) -> None:
+    """Where past events would land in another edition, by division and department; nothing is changed."""
+    from citybrain.commands.edition import reroute_past
 
-        run(lambda here: click.echo(reroute_past(here, id_, since)))
-
-    return reroute
+    run(lambda here: click.echo(reroute_past(here, id_, since)))
 
 
-def _mapping(run: Any) -> click.Command:
-    @click.command("mapping")
-    @click.argument("old", metavar="OLD-ID")
-    @click.argument("new", metavar="NEW-ID")
-    def mapping(old: str, new: str) -> None:
-        """As CSV: where the ground of each code of the old edition lies in the new one, with shares."""
-        from citybrain.commands.edition import mapping
+@edition.command("mapping")
+@click.argument("old", metavar="OLD-ID")
+@click.argument("new", metavar="NEW-ID")
+def mapping(old: str, new: str) -> None:
+    """As CSV: where the ground of each code of the old edition lies in the new one, with shares."""
+    from citybrain.commands.edition import mapping
 
-        run(lambda here: click.echo(mapping(here, old, new), nl=False))
-
-    return mapping
+    run(lambda here: click.echo(mapping(here, old, new), nl=False))
 
 
-def _activate(run: Any) -> click.Command:
-    @click.command("activate")
-    @ID
-    def activate(id_: str) -> None:
-        """Use it from now on, without a stop. One with errors is refused."""
-        from citybrain.commands.edition import activate
+@edition.command("activate")
+@ID
+def activate(id_: str) -> None:
+    """Use it from now on, without a stop. One with errors is refused."""
+    from citybrain.commands.edition import activate
 
-        run(lambda here: activate(here, id_))
-
-    return activate
+    run(lambda here: activate(here, id_))

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, select
 
 from citybrain.casework.imprint import imprint
 from citybrain.store.ledger import START, entry_hash
+from citybrain.store.ledger_tables import chains, ledger, roots
 from citybrain.store.roots import Root, WrongRoots, kept, read_roots
-from citybrain.store.tables import cases, chains, ledger, roots, work_orders
+from citybrain.store.tables import cases, work_orders
 
 LATE_MS = 5 * 60 * 1000  # an entry is dated when it is decided, and may be committed so much later
 AT_ONCE = 2_000

@@ -16,8 +16,9 @@ from citybrain.console.rendering import render
 from citybrain.installation import Installation
 from citybrain.intake.reading import SKEW_MS
 from citybrain.keys import UNLOCATED, Key, May, cases_visible, within
+from citybrain.store.dispatch_tables import UNSENT, deliveries
 from citybrain.store.ids import earliest_id
-from citybrain.store.tables import UNSENT, cases, deliveries
+from citybrain.store.tables import cases
 
 PAGE = 50
 ASKED = ("domain", "division", "department", "status", "overdue", "q", "sort")

@@ -16,9 +16,9 @@ from citybrain.keys import Key, May, narrowed, within
 from citybrain.listing import LOOKED, Cursor, Limit, Word, page
 from citybrain.problem import Problem, field_errors, not_found
 from citybrain.queue import DISPATCH
+from citybrain.store.dispatch_tables import STILL_PENDING, UNSENT, deliveries, endpoints
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.locks import Lock, take
-from citybrain.store.tables import STILL_PENDING, UNSENT, deliveries, endpoints
 
 routes = APIRouter(prefix="/api/v1", tags=["dispatch 推送"])
 

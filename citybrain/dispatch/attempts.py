@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, select
 
 from citybrain.city import City
 from citybrain.clock import rfc3339
-from citybrain.store.tables import attempts
+from citybrain.store.dispatch_tables import attempts
 
 
 def with_attempts(tx: Connection, rows: Sequence[Row[Any]], city: City) -> list[dict[str, Any]]:

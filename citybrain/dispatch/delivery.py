@@ -14,10 +14,10 @@ from citybrain.store import claims
 from citybrain.store.bulk import insert_rows
 from citybrain.store.claims import Waiting
 from citybrain.store.database import now_ms
+from citybrain.store.dispatch_tables import STILL_PENDING, UNSENT, attempts, deliveries, endpoints
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.locks import Lock, take
-from citybrain.store.tables import STILL_PENDING, UNSENT, attempts, deliveries, endpoints
 
 LEASE_MS = 25_000  # longer than the longest attempt, 15 s
 # Written out, since a planner does not use a partial index for values that it does not see.

@@ -13,10 +13,10 @@ from citybrain.dispatch.outbox import adopt, hold, orphan, release, state_at
 from citybrain.dispatch.signature import new_secret
 from citybrain.installation import Installation
 from citybrain.problem import Problem, field_errors, invalid, not_found
+from citybrain.store.dispatch_tables import deliveries, endpoints
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.locks import Lock, take
-from citybrain.store.tables import deliveries, endpoints
 
 OVERLAP_MS = 24 * 3600 * 1000  # both secrets sign for a day after a rotation
 Name = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=100)]

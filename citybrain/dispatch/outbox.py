@@ -11,9 +11,9 @@ import orjson
 from sqlalchemy import Connection, Row, select, update
 
 from citybrain.store.bulk import insert_rows
+from citybrain.store.dispatch_tables import STILL_PENDING, UNSENT, deliveries, endpoints
 from citybrain.store.ids import new_id
 from citybrain.store.locks import Lock, take
-from citybrain.store.tables import STILL_PENDING, UNSENT, deliveries, endpoints
 
 NO_ENDPOINT = "no_endpoint"
 DISABLED = "disabled"

@@ -14,7 +14,7 @@ from citybrain.clock import Clock
 from citybrain.indicators.spans import FOREVER, Ints
 from citybrain.store.coverage_tables import domain_activity
 from citybrain.store.ledger import Entry, append_to_city, lock_city
-from citybrain.store.tables import MILESTONES, ledger
+from citybrain.store.ledger_tables import MILESTONES, ledger
 
 PATROL = "patrol"
 

@@ -16,17 +16,9 @@ from sqlalchemy import Connection, Row, Select, and_, false, func, or_, select
 
 from citybrain.indicators.scope import Scope
 from citybrain.keys import Role
-from citybrain.store.tables import (
-    MILESTONES,
-    attempts,
-    cases,
-    deliveries,
-    endpoints,
-    feedbacks,
-    keys,
-    ledger,
-    work_orders,
-)
+from citybrain.store.dispatch_tables import attempts, deliveries, endpoints
+from citybrain.store.ledger_tables import MILESTONES, ledger
+from citybrain.store.tables import cases, feedbacks, keys, work_orders
 
 PLACED = ("county", "town", "village")
 VERIFIED_LEVEL = "village"

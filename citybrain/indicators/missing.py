@@ -19,7 +19,8 @@ from citybrain.indicators.evidence import (
 )
 from citybrain.indicators.scope import Scope
 from citybrain.keys import located
-from citybrain.store.tables import attempts, cases, deliveries, endpoints
+from citybrain.store.dispatch_tables import attempts, deliveries, endpoints
+from citybrain.store.tables import cases
 
 LOOKED_BACK_MS = 366 * DAY_MS  # for when it was last
 WORDS = {

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, exi
 from citybrain.casework.case import ACTIVE_ORDERS, OrderStatus, Status
 from citybrain.city import City
 from citybrain.keys import Key, Role, within
-from citybrain.store.tables import MILESTONES, cases, events, keys, ledger, work_orders
+from citybrain.store.ledger_tables import MILESTONES, ledger
+from citybrain.store.tables import cases, events, keys, work_orders
 
 DIMENSIONS = ("domain", "department", "division", "worker")
 BELOW = 3_600_000  # ids begin with the time they were made: nothing that came in the period is older than that

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select
 
 from citybrain.city import City
 from citybrain.clock import rfc3339
-from citybrain.store.tables import cases, ledger
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases
 
 # What the ledger says, and what it means to a reporter.
 PUBLIC = {

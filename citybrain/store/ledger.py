@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, select, update
 
 from citybrain.store.bulk import insert_rows
-from citybrain.store.tables import chains, ledger
+from citybrain.store.ledger_tables import chains, ledger
 from citybrain.store.upsert import insert_or
 
 CITY = "city"

@@ -17,9 +17,10 @@ from citybrain.clock import rfc3339, to_ms
 from citybrain.store.bulk import insert_rows
 from citybrain.store.database import Store
 from citybrain.store.ledger import CITY, START
+from citybrain.store.ledger_tables import chains, roots
 from citybrain.store.locks import Lock, take
 from citybrain.store.stream import number_committed
-from citybrain.store.tables import cases, chains, roots, stream
+from citybrain.store.tables import cases, stream
 
 AT_ONCE = 50_000  # positions of the stream, or old cases, that one root covers at most: some five megabytes
 SEALED = "hash "  # begins the line behind a root's text in a file

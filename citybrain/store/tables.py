@@ -44,12 +44,12 @@ class Json(TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
-def _where() -> list[Column[Any]]:
+def where_columns() -> list[Column[Any]]:
     """The located levels, as columns, because every scope predicate and every queue reads them."""
     return [Column(level, Text) for level in ("county", "town", "village", "cell")]
 
 
-def _claim() -> list[Column[Any]]:
+def claim_columns() -> list[Column[Any]]:
     """What a claim needs: when the row is due, until when it is held, whose turn it is, how often it was tried."""
     return [
         Column("due_at", BigInteger, nullable=False),
@@ -75,13 +75,13 @@ events = Table(
     Column("demo", Boolean, nullable=False),
     Column("state", Text, nullable=False),  # received, triage, cased, quarantined
     Column("case_id", Id),
-    *_where(),
+    *where_columns(),
     Column("place", Json, nullable=False),
     Column("location", Json, nullable=False),  # as posted
     Column("attributes", Json, nullable=False),
     Column("explanation", Json),  # of the decision, as `routing.record` shortens it
     Column("trace", Text),  # why it was quarantined
-    *_claim(),
+    *claim_columns(),
     postgresql_partition_by="RANGE (id)",
 )
 _RECEIVED = text("state = 'received'")
@@ -124,7 +124,7 @@ cases = Table(
     Column("title", Text, nullable=False),
     Column("demo", Boolean, nullable=False),
     Column("lead", Text),  # the department that leads 主办
-    *_where(),
+    *where_columns(),
     Column("place", Json, nullable=False),
     Column("triage_reason", Text),
     Column("merge_key", Text),  # what further reports of the same thing have too
@@ -237,132 +237,6 @@ feedbacks = Table(
 _COMPLETED = text("status = 'completed'")
 Index("feedbacks_completed", feedbacks.c.received_at, sqlite_where=_COMPLETED, postgresql_where=_COMPLETED)
 
-endpoints = Table(
-    "endpoints",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("department", Text),
-    Column("url", Text, nullable=False),
-    Column("domains", Json, nullable=False),
-    Column("divisions", Json, nullable=False),
-    Column("types", Json, nullable=False),
-    Column("secrets", Json, nullable=False),  # [{"secret", "until": ms|null}], the newest first
-    Column("unmasked", Boolean, nullable=False),  # may see who reported
-    Column("demo", Boolean, nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("disabled_because", Text),
-    Column("failures", Integer, nullable=False),  # in a row
-    Column("succeeded_at", BigInteger),
-    Column("failed_at", BigInteger),
-    Column("last_error", Text),
-    Column("created_at", BigInteger, nullable=False),
-    Column("deleted_at", BigInteger),
-)
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("id", Id, primary_key=True),  # the webhook-id, the same on every attempt
-    Column("endpoint_id", Id, ForeignKey("endpoints.id")),  # none: held until the department has one
-    Column("case_id", Id),
-    Column("work_order_id", Id),
-    Column("department", Text),
-    Column("case_order", BigInteger, nullable=False),  # order within the case
-    Column("domain", Text),
-    *_where(),
-    Column("type", Text, nullable=False),
-    Column("case_type", Text),
-    Column("grade", Integer, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("status", Text, nullable=False),  # pending, delivered, failed, held
-    Column("held_because", Text),
-    Column("created_at", BigInteger, nullable=False),
-    Column("delivered_at", BigInteger),
-    *_claim(),
-    postgresql_partition_by="RANGE (id)",
-)
-_PENDING = text("status = 'pending'")
-_WAITING = text("status IN ('pending', 'held')")
-Index("deliveries_due", deliveries.c.due_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
-Index(
-    "deliveries_in_order",
-    deliveries.c.case_id,
-    deliveries.c.endpoint_id,
-    deliveries.c.case_order,
-    sqlite_where=_WAITING,
-    postgresql_where=_WAITING,
-)
-Index("deliveries_by_case", deliveries.c.case_id)
-Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.id)
-_UNSENT = "status IN ('held', 'failed')"
-Index(
-    "deliveries_unsent",
-    deliveries.c.status,
-    deliveries.c.id,
-    sqlite_where=text(_UNSENT),
-    postgresql_where=text(_UNSENT),
-)
-UNSENT = text(f"deliveries.{_UNSENT}")
-STILL_PENDING = text("deliveries.status = 'pending'")
-
-attempts = Table(
-    "attempts",  # together with their delivery
-    metadata,
-    Column("delivery_id", Id, ForeignKey("deliveries.id")),
-    Column("id", Id),
-    Column("at", BigInteger, nullable=False),
-    Column("duration_ms", Integer, nullable=False),
-    Column("status", Integer),  # of the HTTP answer, if there was one
-    Column("error", Text),
-    PrimaryKeyConstraint("delivery_id", "id"),
-    postgresql_partition_by="RANGE (delivery_id)",
-)
-_ANSWERED = text("status >= 200 AND status < 300")
-Index("attempts_delivered", attempts.c.at, sqlite_where=_ANSWERED, postgresql_where=_ANSWERED)
-
-ledger = Table(
-    "ledger",
-    metadata,
-    Column("chain", Id, nullable=False),  # a case's id, or "city" for decisions without a case
-    Column("seq", Integer, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("data", Text, nullable=False),  # JSON as hashed
-    Column("hash", Text, nullable=False),
-    Column("state", Text),  # digest of the case that a decision left behind, on its last entry
-    PrimaryKeyConstraint("chain", "seq"),
-    postgresql_partition_by="RANGE (chain)",  # a chain lies in the month in which its case was opened, whole
-)
-_MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded', 'reworked', 'judged')"
-Index(
-    "ledger_milestones",
-    ledger.c.action,
-    ledger.c.at,
-    sqlite_where=text(_MILESTONE),
-    postgresql_where=text(_MILESTONE),
-)
-MILESTONES = text(f"ledger.{_MILESTONE}")  # SQLite uses a partial index only where a query repeats its condition
-chains = Table(
-    "chains",  # heads of the chains that are no case's
-    metadata,
-    Column("chain", Id, primary_key=True),
-    Column("entries", Integer, nullable=False),
-    Column("head", Text, nullable=False),
-)
-roots = Table(
-    "roots",  # of all chains, one after the other; each covers the one before
-    metadata,
-    Column("number", Integer, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("text", Text, nullable=False),  # as hashed and exported
-    Column("hash", Text, nullable=False),
-    # Where the next one goes on: the stream's position, the city's entries, and, at the beginning, the last case.
-    Column("position", BigInteger, nullable=False),
-    Column("city", Integer, nullable=False),
-    Column("through", Id),
-)
 counters = Table(
     "counters",  # case numbers, a row a domain and day
     metadata,
@@ -389,7 +263,7 @@ stream = Table(
     Column("case_id", Id),
     Column("source", Text),
     Column("domain", Text),
-    *_where(),
+    *where_columns(),
     Column("data", Json, nullable=False),
 )
 _UNNUMBERED = text("position IS NULL")

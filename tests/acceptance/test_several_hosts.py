@@ -21,8 +21,9 @@ from citybrain.commands.check import check_store
 from citybrain.config import BUILTIN_CITY, Config
 from citybrain.keys import REFRESH_SECONDS, create_key, ensure_admin, revoke_key
 from citybrain.store.database import Store
+from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.migrate import migrate
-from citybrain.store.tables import counters, deliveries, events, leases
+from citybrain.store.tables import counters, events, leases
 
 ADMIN_KEY = "cbseveral.an-admin-key-that-only-these-tests-know"
 CUT_SECONDS = 27  # longer than the lease of a delivery

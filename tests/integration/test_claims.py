@@ -15,7 +15,8 @@ from citybrain.store.claims import ClaimLost, Waiting, complete
 from citybrain.store.database import now_ms as database_now
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
-from citybrain.store.tables import counters, events, ledger
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import counters, events
 
 pytestmark = both_stores
 

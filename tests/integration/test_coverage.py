@@ -16,7 +16,9 @@ from citybrain.app import build
 from citybrain.indicators.activity import note_changes
 from citybrain.indicators.snapshots import differing, take_due
 from citybrain.store.coverage_tables import coverage_snapshots, domain_activity
-from citybrain.store.tables import attempts, cases, ledger
+from citybrain.store.dispatch_tables import attempts
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases
 from workers.patrol import sweep
 
 pytestmark = both_stores

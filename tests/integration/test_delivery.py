@@ -14,7 +14,8 @@ from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.delivery import anything_due
 from citybrain.dispatch.sender import Outcome
 from citybrain.store.claims import ClaimLost
-from citybrain.store.tables import attempts, deliveries, endpoints, ledger
+from citybrain.store.dispatch_tables import attempts, deliveries, endpoints
+from citybrain.store.ledger_tables import ledger
 
 pytestmark = both_stores
 

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Row, select, text
 
 from citybrain.casework.followup import follow_up
 from citybrain.store.database import Store
+from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import Change, forget_before, number_committed, record_changes
-from citybrain.store.tables import cases, deliveries, events, stream
+from citybrain.store.tables import cases, events, stream
 from workers.patrol import patrol, waiting_queues, walk_round
 
 pytestmark = both_stores

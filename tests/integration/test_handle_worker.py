@@ -16,7 +16,9 @@ from citybrain.intake.reading import replay_event, show_event
 from citybrain.problem import Problem
 from citybrain.queue import Ringer
 from citybrain.routing.decision import Decision
-from citybrain.store.tables import cases, deliveries, events, ledger, stream
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events, stream
 from workers.handle import handle_batch
 
 pytestmark = both_stores

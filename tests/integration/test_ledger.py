@@ -12,7 +12,8 @@ from sqlalchemy import Row, delete, insert, update
 
 from citybrain.problem import Problem
 from citybrain.store.ledger import CITY, Entry, append_to_city
-from citybrain.store.tables import cases, chains, ledger
+from citybrain.store.ledger_tables import chains, ledger
+from citybrain.store.tables import cases
 
 pytestmark = both_stores
 

@@ -12,7 +12,9 @@ from sqlalchemy import event, select
 
 from citybrain.routing.decision import Decision
 from citybrain.routing.responsibility import Responsibility
-from citybrain.store.tables import cases, deliveries, events, ledger, stream, work_orders
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events, stream, work_orders
 from workers.handle import handle_batch
 
 pytestmark = both_stores

@@ -11,7 +11,8 @@ from sqlalchemy import Row
 from steps import FIRE
 
 from citybrain.casework.writing import EVENTS_SHOWN
-from citybrain.store.tables import cases, deliveries, endpoints
+from citybrain.store.dispatch_tables import deliveries, endpoints
+from citybrain.store.tables import cases
 
 pytestmark = both_stores
 

@@ -18,7 +18,8 @@ from citybrain.indicators.days import begin_of, end_of, read_day
 from citybrain.indicators.performance_api import show_performance
 from citybrain.keys import Key, Role, create_key
 from citybrain.problem import Problem
-from citybrain.store.tables import events, ledger, work_orders
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import events, work_orders
 
 pytestmark = both_stores
 

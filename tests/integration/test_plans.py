@@ -20,8 +20,9 @@ from citybrain.console import desk as queue_page
 from citybrain.dispatch.api import list_deliveries
 from citybrain.dispatch.delivery import anything_due, claim_due, held_count
 from citybrain.intake.reading import list_events
+from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import number_committed
-from citybrain.store.tables import cases, deliveries, events
+from citybrain.store.tables import cases, events
 from workers.handle import FRESH
 from workers.patrol import waiting_queues
 

@@ -11,7 +11,7 @@ from postgres import both_stores, refusing
 from posting import end_leases, until
 from sqlalchemy import text
 
-from citybrain.store.tables import attempts, deliveries
+from citybrain.store.dispatch_tables import attempts, deliveries
 from workers.deliver import LANE, PostRoom
 
 pytestmark = both_stores

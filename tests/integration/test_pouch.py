@@ -17,7 +17,8 @@ from citybrain.dispatch.delivery import Attempt, settle
 from citybrain.dispatch.pouch import Pouch
 from citybrain.routing.report import Filed
 from citybrain.store.claims import ClaimLost
-from citybrain.store.tables import attempts, deliveries, events
+from citybrain.store.dispatch_tables import attempts, deliveries
+from citybrain.store.tables import events
 from workers.deliver import LANE, PostRoom
 from workers.handle import FRESH, LEASE_MS, handle_batch
 

@@ -32,7 +32,9 @@ from citybrain.problem import Problem
 from citybrain.routing.report import Filed
 from citybrain.store.claims import Waiting
 from citybrain.store.coverage_tables import domain_activity
-from citybrain.store.tables import cases, deliveries, events, feedbacks, keys, ledger, receipts
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events, feedbacks, keys, receipts
 from workers.handle import handle_batch
 
 pytestmark = both_stores

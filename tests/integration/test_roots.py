@@ -17,8 +17,9 @@ from citybrain.casework.imprint import imprint
 from citybrain.clock import now_ms
 from citybrain.commands.rootfile import export
 from citybrain.store.ledger import CITY, START, Entry, append_to_city, entry_hash
+from citybrain.store.ledger_tables import chains, ledger, roots
 from citybrain.store.roots import WrongRoots, kept, read_roots, seal
-from citybrain.store.tables import cases, chains, events, ledger, roots, stream, work_orders
+from citybrain.store.tables import cases, events, stream, work_orders
 
 pytestmark = both_stores
 

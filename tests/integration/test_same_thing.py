@@ -16,8 +16,10 @@ from citybrain.casework.api import list_cases, show_case, suggest_cases
 from citybrain.casework.silences import NewSilence
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
+from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.ledger import CITY
-from citybrain.store.tables import cases, deliveries, events, ledger
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events
 
 pytestmark = both_stores
 

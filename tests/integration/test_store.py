@@ -21,9 +21,10 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from citybrain.casework.numbers import next_numbers
 from citybrain.store.database import Store, StoreUnavailable
+from citybrain.store.dispatch_tables import attempts
 from citybrain.store.ids import new_id
 from citybrain.store.migrate import FOLDER, is_behind, migrate
-from citybrain.store.tables import attempts, cases, counters, events, metadata, receipts, reporters
+from citybrain.store.tables import cases, counters, events, metadata, receipts, reporters
 
 pytestmark = both_stores
 

@@ -25,7 +25,8 @@ from citybrain.casework.hindrance import possible_actions
 from citybrain.clock import to_datetime
 from citybrain.problem import Problem
 from citybrain.store.appeal_tables import appeals
-from citybrain.store.tables import cases, events, feedbacks, ledger, work_orders
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, events, feedbacks, work_orders
 
 REPORTS: list[dict[str, Any]] = [
     {},

@@ -1,0 +1,89 @@
+"""Endpoints 对接端点, deliveries 推送 and their attempts."""
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, Table, Text, text
+
+from citybrain.store.tables import Id, Json, claim_columns, metadata, where_columns
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("department", Text),
+    Column("url", Text, nullable=False),
+    Column("domains", Json, nullable=False),
+    Column("divisions", Json, nullable=False),
+    Column("types", Json, nullable=False),
+    Column("secrets", Json, nullable=False),  # [{"secret", "until": ms|null}], the newest first
+    Column("unmasked", Boolean, nullable=False),  # may see who reported
+    Column("demo", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_because", Text),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("succeeded_at", BigInteger),
+    Column("failed_at", BigInteger),
+    Column("last_error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),  # the webhook-id, the same on every attempt
+    Column("endpoint_id", Id, ForeignKey("endpoints.id")),  # none: held until the department has one
+    Column("case_id", Id),
+    Column("work_order_id", Id),
+    Column("department", Text),
+    Column("case_order", BigInteger, nullable=False),  # order within the case
+    Column("domain", Text),
+    *where_columns(),
+    Column("type", Text, nullable=False),
+    Column("case_type", Text),
+    Column("grade", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("status", Text, nullable=False),  # pending, delivered, failed, held
+    Column("held_because", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    *claim_columns(),
+    postgresql_partition_by="RANGE (id)",
+)
+_PENDING = text("status = 'pending'")
+_WAITING = text("status IN ('pending', 'held')")
+Index("deliveries_due", deliveries.c.due_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
+Index(
+    "deliveries_in_order",
+    deliveries.c.case_id,
+    deliveries.c.endpoint_id,
+    deliveries.c.case_order,
+    sqlite_where=_WAITING,
+    postgresql_where=_WAITING,
+)
+Index("deliveries_by_case", deliveries.c.case_id)
+Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.id)
+_UNSENT = "status IN ('held', 'failed')"
+Index(
+    "deliveries_unsent",
+    deliveries.c.status,
+    deliveries.c.id,
+    sqlite_where=text(_UNSENT),
+    postgresql_where=text(_UNSENT),
+)
+UNSENT = text(f"deliveries.{_UNSENT}")
+STILL_PENDING = text("deliveries.status = 'pending'")
+
+attempts = Table(
+    "attempts",  # together with their delivery
+    metadata,
+    Column("delivery_id", Id, ForeignKey("deliveries.id")),
+    Column("id", Id),
+    Column("at", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer),  # of the HTTP answer, if there was one
+    Column("error", Text),
+    PrimaryKeyConstraint("delivery_id", "id"),
+    postgresql_partition_by="RANGE (delivery_id)",
+)
+_ANSWERED = text("status >= 200 AND status < 300")
+Index("attempts_delivered", attempts.c.at, sqlite_where=_ANSWERED, postgresql_where=_ANSWERED)
