@@ -32,7 +32,7 @@ KINDS = {  # kind: what to do about it
     "elsewhere": "take out what belongs to another city, or exchange latitude and longitude",
     "broken": "draw the ring again without crossings",
     "mended": "nothing, or draw the ring again without crossings",
-    "bad_code": "give the feature a code: letters, digits, dot, hyphen, underscore; 64 at most",
+    "bad_code": "give it a code: 64 characters at most, without , ; < >, quotation marks and blanks at its ends",
     "duplicate_code": "give each polygon a code of its own; parts of one go into one MultiPolygon",
     "odd_code": "compare the code with its neighbours'",
     "unknown_code": "add it to divisions.csv, or mend the code",
