@@ -35,7 +35,7 @@ def test_a_case_is_returned_twice_appointed_extended_suspended_reworked_closed_a
 
     def due() -> tuple[str | None, str]:
         with desk.here.store.read() as tx:
-            shown = whole_case(tx, visible_case(tx, case.id, desk.key, desk.here.city), desk.here)
+            shown = whole_case(tx, visible_case(tx, case.id, desk.key, desk.here.city), desk.here, desk.key)
         return shown["deadline"]["due_at"], shown["deadline"]["state"]
 
     def supervised() -> list[str]:

@@ -129,6 +129,7 @@ def test_a_message_says_what_the_contract_says(desk: Desk) -> None:
         "title": "三楼起火",
         "grade": 2,
         "status": "dispatched",
+        "event_count": 1,
     }
     assert data["place"]["county"]["code"] == "441402"
     assert {name: data["deadline"][name] for name in ("due_at", "clock")} == {

@@ -38,7 +38,7 @@ def fill(desk: Desk, takes: Callable[[str], bool] = everything, domain: str = "g
     decisions = here.domains[domain].decide(filed, here.context(domain, desk.now))
     pouch = Pouch(takes)
     with here.store.write() as tx:
-        open_cases(tx, rows, filed, decisions, here.basis(domain), here.city, desk.now, pouch)
+        open_cases(tx, rows, filed, decisions, here.basis(domain), here, desk.now, pouch)
     return pouch
 
 
