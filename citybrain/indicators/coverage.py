@@ -15,7 +15,7 @@ from citybrain.clock import rfc3339
 from citybrain.indicators.activity import Observed, active_since_until
 from citybrain.indicators.days import begin_of, day_of
 from citybrain.indicators.declared import all_declarations, declared_spans
-from citybrain.indicators.evidence import VERIFIED_LEVEL, Evidence, read_evidence, record_begins
+from citybrain.indicators.evidence import VERIFIED_LEVEL, Evidence, evidence_at, read_evidence, record_begins
 from citybrain.indicators.missing import WORDS, Record, read_record, why_not
 from citybrain.indicators.proofs import Proofs, newest, proofs_of
 from citybrain.indicators.scope import Scope
@@ -92,13 +92,19 @@ def figures(
 ) -> tuple[Figures, Proofs]:
     """Also the proofs that they were counted from; `evidence` of these moments where it was read already."""
     at = np.array(moments, np.int64)
-    evidence = evidence or read_evidence(tx, scope, int(at[0]), int(at[-1]), scope.level == VERIFIED_LEVEL)
+    evidence = evidence or _evidence(tx, scope, moments)
     proofs = proofs_of(evidence, scope, active_since_until(tx, here))
     begun = record_begins(tx)
     registry_begins = begin_of(here.city.registry.begins, here.city.zone)
     declared = declared_spans(all_declarations(tx, here.city), scope)
     earned = union(proofs.spans(include_demo))
     return Figures(scope, at, declared, earned, registry_begins, here.clock() if begun is None else begun), proofs
+
+
+def _evidence(tx: Connection, scope: Scope, moments: Sequence[int]) -> Evidence:
+    if len(moments) == 1:
+        return evidence_at(tx, scope, moments[0])
+    return read_evidence(tx, scope, moments[0], moments[-1], scope.level == VERIFIED_LEVEL)
 
 
 def coverage(tx: Connection, here: Observed, scope: Scope, at: int, include_demo: bool) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _computed(tx: Connection, here: Observed, days: Sequence[date]) -> Iterator[
     moments = [end_of(day, city.zone) for day in days]
     bases = list(city.registry.bases.values())
     scopes = [Scope(city, level, None, city.divisions.level(level), bases[0]) for level in levels_of(city)]
-    evidence = read_evidence(tx, scopes[0], moments[0], moments[-1])
+    evidence = read_evidence(tx, scopes[0], moments[0], moments[-1]) if len(days) > 1 else None
     for scope in scopes:
         found, _ = figures(tx, here, scope, moments, include_demo=False, evidence=evidence)
         for index, day in enumerate(days):
