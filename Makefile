@@ -12,7 +12,7 @@ run: $(VENV)/.run ## install into .venv and start everything with a demonstratio
 	@exec $(BIN)/citybrain up --demo
 
 test: $(VENV)/.dev ## install and run the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 second-city: $(VENV)/.dev ## another city's pack with 10,000 of its real requests, and how well places agree
 	$(BIN)/python -m pytest -s tests/acceptance/test_second_city.py
