@@ -2,6 +2,7 @@
 answering, whichever it is, is one error, after which repeating is safe."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from citybrain.store.engine import engines
+from citybrain.store.engine import BUSY_MS, engines
 
 T = TypeVar("T")
 MOVED = "this installation has moved"  # as the record says itself, to whoever writes after `citybrain copy`
@@ -53,6 +54,7 @@ class Store:
         """`patient`: for commands that look at everything and may take their time."""
         self.url = url
         self.engine, self._reader, self._writer = engines(url, patient=patient)
+        self._one_writes = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,8 +66,22 @@ class Store:
     def write(self) -> Iterator[Connection]:
         """One transaction that is on disk when the block ends. On SQLite it is the only writer from its start; on
         PostgreSQL others write meanwhile, and each statement sees what they have committed by then."""
-        with _unavailable_as_such(), self._writer.begin() as connection:
+        with self._turn(), _unavailable_as_such(), self._writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Threads of one process wait for each other here, where waiting takes no connection from readers and only
+        one of them asks SQLite for its turn."""
+        if self._one_writes is None:
+            yield
+            return
+        if not self._one_writes.acquire(timeout=BUSY_MS / 1000):
+            raise StoreUnavailable("another writer of this process does not end")
+        try:
+            yield
+        finally:
+            self._one_writes.release()
 
     def transact(self, do: Callable[[Connection], T]) -> T:
         """`do` in a transaction as of `write`, again when others stood in its way: it must have no other effects."""
