@@ -178,10 +178,10 @@ def _ids(rows: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 def _hashes(chains: str) -> Iterator[str]:
     chain, digest = "", START
     for entry in chains.split(ENTRY):
-        fields = entry.split(FIELD)
-        if fields[0] != chain:
-            chain, digest = fields[0], START
-        digest = entry_hash(digest, *fields)  # type: ignore[arg-type]
+        of, seq, at, actor, action, data = entry.split(FIELD)
+        if of != chain:
+            chain, digest = of, START
+        digest = entry_hash(digest, of, int(seq), int(at), actor, action, data)
         yield digest
 
 

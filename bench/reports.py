@@ -71,7 +71,7 @@ def _points(city: City, editions: Path, rng: random.Random) -> Iterator[tuple[fl
     while True:
         lng, lat = chance.uniform(west, east, AT_ONCE), chance.uniform(south, north, AT_ONCE)
         codes = locator.codes(lng, lat)
-        for index in np.flatnonzero(codes["cell"] != None):  # noqa: E711 - an array of objects
+        for index in (number for number, cell in enumerate(codes["cell"]) if cell is not None):
             yield float(lng[index]), float(lat[index]), {level: codes[level][index] for level in PLACE_LEVELS}
 
 

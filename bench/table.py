@@ -3,7 +3,7 @@
 import os
 import platform
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
@@ -132,8 +132,7 @@ def _parts(turns: Sequence[Turn]) -> list[str]:
 
 def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     aligned = ["---", *["---:"] * (len(head) - 1)]
-    line: Callable[[Sequence[str]], str] = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
-    return "\n".join(map(line, [head, aligned, *rows]))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, aligned, *rows])
 
 
 def _machine() -> str:

@@ -148,12 +148,12 @@ def _decide(folder: Folder) -> Decide | Mistake:
     try:
         if folder.origin == "named":
             _import_folder(folder)
-        decide = getattr(importlib.import_module(f"{folder.package}.handler"), "decide", None)
+        decide: Decide | None = getattr(importlib.import_module(f"{folder.package}.handler"), "decide", None)
     except Exception as error:  # whatever a foreign handler does wrong is a mistake to report, not ours to die of
         return Mistake(str(folder.path / HANDLER), "the file", f"a module that can be imported ({error!r})")
     if not callable(decide):
         return Mistake(str(folder.path / HANDLER), "decide", "a function decide(events, context) -> decisions")
-    return decide  # type: ignore[no-any-return]
+    return decide
 
 
 def _import_folder(folder: Folder) -> None:

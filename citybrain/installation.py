@@ -70,9 +70,9 @@ class Installation:
 
     def locator_of(self, edition: str) -> Locator | None:
         """The locator of any edition that is in use, in the data folder, or in the store."""
-        present = vars(self).get("locator")
+        present: Locator | None = vars(self).get("locator")
         if present is not None and edition == present.edition.id:
-            return present  # type: ignore[no-any-return]
+            return present
         with self._reading:
             found = self._stored.get(edition) or self._read(edition)
             if found is not None:

@@ -60,7 +60,7 @@ def act_on_many(here: Installation, key: Key, body: Any) -> Json:
     due = here.store.transact(lambda tx: _together(tx, together, key, here)) if together else 0
     for item in items:
         if item.request and item.action in TOUCHES_OTHERS:
-            due += _alone(item, key, here)
+            due += _alone(item, item.request, key, here)
     if due:
         here.ringer.ring(DISPATCH)
     done = sum(item.answer["outcome"] == "done" for item in items)
@@ -118,12 +118,9 @@ def _tell_who_acted_first(tx: Connection, stale: Sequence[tuple[Item, Amendment]
         item.refuse(Problem(409, reading.acted_first(entries[case_id], version), case=present))
 
 
-def _alone(item: Item, key: Key, here: Installation) -> int:
-    request = item.request
-
+def _alone(item: Item, request: Request, key: Key, here: Installation) -> int:
     def do(tx: Connection) -> tuple[int, Json]:
         row = reading.visible_case(tx, item.case_id, key, here.city)
-        assert request is not None  # noqa: S101 - for the type checker
         due = act(Turn.of(tx, request, key, here), row.id, item.action, here.clock())
         return due, dict(reading.case_of(tx, row.id)._mapping)
 
