@@ -1,7 +1,7 @@
 """Attachments 附件: photos from before and after, of an event or a case. Kept by their content beside the record; that
 one was added stands in the case's ledger, with how far from the reported place it was taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
@@ -13,7 +13,7 @@ from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.intake.photo import Photo
 from citybrain.keys import Key, May, cases_visible, events_visible
-from citybrain.problem import Problem, not_found
+from citybrain.problem import FieldError, Problem, not_found
 from citybrain.store.attachment_tables import attachments, blobs
 from citybrain.store.ids import new_id
 from citybrain.store.tables import cases, events
@@ -94,6 +94,36 @@ def _seen_by(key: Key, city: City) -> ColumnElement[bool]:
         seen.append(attachments.c.case_id.in_(theirs))
         seen.append(attachments.c.event_id.in_(select(events.c.id).where(events.c.case_id.in_(theirs))))
     return or_(*seen)
+
+
+def cases_of(tx: Connection, attachment_ids: Iterable[str]) -> dict[str, str]:
+    """The case of each of them that has one: its own, or its event's. One query, and none for none."""
+    wanted = sorted(set(attachment_ids))
+    if not wanted:
+        return {}
+    case_id = func.coalesce(attachments.c.case_id, events.c.case_id)
+    joined = attachments.join(events, events.c.id == attachments.c.event_id, isouter=True)
+    query = select(attachments.c.id, case_id).select_from(joined)
+    return {row[0]: row[1] for row in tx.execute(query.where(attachments.c.id.in_(wanted), case_id.isnot(None)))}
+
+
+def case_told(tx: Connection, attachment_id: str) -> dict[str, Any] | None:
+    """To add a photo is an entry of the case's ledger: whoever acts with it next needs the version after it."""
+    found = select(cases.c.id, cases.c.version).where(cases.c.id == cases_of(tx, [attachment_id]).get(attachment_id))
+    row = tx.execute(found).first()
+    return dict(row._mapping) if row else None
+
+
+def check_named(attachment_ids: Sequence[str], case_id: str, of: Mapping[str, str]) -> None:
+    """Evidence is of the case that it is given for: raises Problem 422 naming each that is not. `of` are `cases_of`."""
+    remedy = f"add the photo first: POST /api/v1/cases/{case_id}/attachments answers its id"
+    errors = [
+        FieldError(f"attachments.{position}", f"{each!r} is no photo of this case or its events", remedy)
+        for position, each in enumerate(attachment_ids)
+        if of.get(each) != case_id
+    ]
+    if errors:
+        raise Problem(422, f"{errors[0].field}: {errors[0].message}", errors=errors)
 
 
 def listed(tx: Connection, owner: Row[Any], of: str, city: City) -> list[dict[str, Any]]:
