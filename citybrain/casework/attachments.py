@@ -21,6 +21,7 @@ from citybrain.store.upsert import insert_or
 
 KINDS = ("before", "after")
 MOST = 50  # of one event or case
+EVIDENCE = 12  # of each kind that a task of verification shows
 FACTS = ("sha256", "media_type", "width", "height")
 
 
@@ -134,6 +135,22 @@ def listed(tx: Connection, owner: Row[Any], of: str, city: City) -> list[dict[st
     return shown(tx, mine, city)
 
 
+def evidence(tx: Connection, case_ids: Sequence[str], city: City) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """By case and kind, before and after: the newest of both, newest first; its events' are among them."""
+    case_id = func.coalesce(attachments.c.case_id, events.c.case_id).label("of_case")
+    newest = func.row_number().over(partition_by=(case_id, attachments.c.kind), order_by=attachments.c.id.desc())
+    joined = attachments.join(events, events.c.id == attachments.c.event_id, isouter=True)
+    mine = or_(attachments.c.case_id.in_(case_ids), events.c.case_id.in_(case_ids))
+    columns = (*attachments.c, case_id, newest.label("position"))
+    ranked = select(*columns).select_from(joined).where(mine).subquery()
+    query = select(ranked).where(ranked.c.position <= EVIDENCE).order_by(ranked.c.id.desc())
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in tx.execute(query):
+        told = {name: getattr(row, name) for name in ("id", "event_id", "actor", "distance_m")} | _when(row, city)
+        found.setdefault(row.of_case, {kind: [] for kind in KINDS})[row.kind].append(told)
+    return found
+
+
 def shown(tx: Connection, where: ColumnElement[bool], city: City) -> list[dict[str, Any]]:
     facts = [blobs.c[name] for name in FACTS if name != "sha256"]
     joined = attachments.join(blobs, blobs.c.sha256 == attachments.c.sha256)
@@ -147,8 +164,12 @@ def _all(tx: Connection, query: Any) -> Sequence[Row[Any]]:
 
 def _dict(row: Row[Any], city: City) -> dict[str, Any]:
     plain = ("id", "event_id", "case_id", "kind", *FACTS, "bytes", "original_sha256", "distance_m", "actor")
+    return {name: getattr(row, name) for name in plain} | _when(row, city)
+
+
+def _when(row: Row[Any], city: City) -> dict[str, Any]:
     at = f"/api/v1/attachments/{row.id}"
-    return {name: getattr(row, name) for name in plain} | {
+    return {
         "received_at": rfc3339(row.received_at, city.zone),
         "links": {"self": at, "thumbnail": f"{at}/thumbnail"},
     }

@@ -12,7 +12,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy import select
 
 from citybrain.access import Here
-from citybrain.casework import reading
+from citybrain.casework import verifying
 from citybrain.clock import rfc3339
 from citybrain.console import choices
 from citybrain.console.casepage import local_time, location_of
@@ -98,8 +98,8 @@ def _page(
         found = tx.execute(query.where(events.c.id == done)).first() if done else None
         to_verify: list[dict[str, Any]] = []
         if key.may(May.VERIFY):
-            asked = {"status": "completed", "sort": "oldest", "limit": TO_VERIFY}
-            to_verify = reading.list_cases(tx, key, here, asked)["items"]
+            asked = {"division": None, "domain": None, "cursor": None, "limit": TO_VERIFY}
+            to_verify = verifying.waiting(tx, key, here, asked)["items"]
     now = datetime.fromtimestamp(here.clock() // 1000, here.city.zone)
     return render(
         request,
