@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from typing import cast
 
+from sqlalchemy import Connection
+
 from citybrain.casework import appealing, effects, grouping
 from citybrain.casework.amendment import Amendment, load
 from citybrain.casework.attachments import check_named
+from citybrain.casework.beside import Beside
 from citybrain.casework.case import Status, step_of
-from citybrain.casework.hindrance import check_possible
-from citybrain.casework.turn import Turn
+from citybrain.casework.hindrance import Situation, check_possible
+from citybrain.casework.turn import Request, Turn
 from citybrain.casework.writing import StaleVersion, write
+from citybrain.installation import Installation
+from citybrain.keys import Key
 from citybrain.practice import Action
 from citybrain.problem import invalid
 
@@ -36,11 +41,12 @@ _EFFECTS: dict[Action, Callable[[Amendment, Turn], list[Amendment] | None]] = {
 }
 
 
-def act(turn: Turn, case_id: str, action: str, at: int) -> int:
+def act(tx: Connection, case_id: str, action: str, request: Request, key: Key, here: Installation) -> int:
     """Does the action, in the caller's transaction; returns how many deliveries are due. Problems: 404 unknown
     action, 409 wrong step or old version, 422 missing requirement."""
-    amendment = load(turn.tx, case_id, turn.actor, at)
-    return write(turn.tx, decide(turn, amendment, action), turn.city)
+    amendment = load(tx, case_id, key.name, here.clock())
+    beside = Beside.of(tx, request.attachments, [case_id] if action == "close" else [], key, here.city)
+    return write(tx, decide(Turn.of(tx, request, key, here, beside), amendment, action), here.city)
 
 
 def decide(turn: Turn, amendment: Amendment, action: str) -> list[Amendment]:
@@ -48,9 +54,9 @@ def decide(turn: Turn, amendment: Amendment, action: str) -> list[Amendment]:
     case, at = amendment.case, amendment.at
     if turn.request.version != amendment.version:
         raise StaleVersion(case["id"])  # first: who acted on what has changed is told so, whatever is legal now
-    check_possible(action, case, at, turn.city.practice)
+    check_possible(action, Situation(case, at, turn.city.practice, turn.beside.open_parts.get(case["id"], ())))
     _check_complete(turn, action)
-    check_named(turn.request.attachments, case["id"], turn.photos)
+    check_named(turn.request.attachments, case["id"], turn.beside.photos)
     if action == "verify" and turn.request.passed is False:
         action = "rework"
         if not turn.request.reason:

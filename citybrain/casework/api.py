@@ -12,7 +12,7 @@ from citybrain.casework.bulk import act_on_many
 from citybrain.casework.feedback import Feedback, parse_feedback, take
 from citybrain.casework.hindrance import require_right
 from citybrain.casework.relations import suggestions
-from citybrain.casework.turn import Request, Turn, parse_request
+from citybrain.casework.turn import Request, parse_request
 from citybrain.casework.writing import StaleVersion
 from citybrain.installation import Installation
 from citybrain.keys import Key, May
@@ -129,7 +129,7 @@ def do_action(here: Installation, key: Key, case_id: str, action: str, body: Any
 
     def do(tx: Connection) -> tuple[str, int]:
         found = reading.visible_case(tx, case_id, key, here.city).id
-        return found, act(Turn.of(tx, request, key, here), found, action, here.clock())
+        return found, act(tx, found, action, request, key, here)
 
     try:
         row_id, due = here.store.transact(do)

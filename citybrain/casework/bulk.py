@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 from citybrain.casework import reading
 from citybrain.casework.actions import act, decide
 from citybrain.casework.amendment import Amendment, load_all
-from citybrain.casework.attachments import cases_of
+from citybrain.casework.beside import Beside
 from citybrain.casework.hindrance import require_right
 from citybrain.casework.turn import Request, Turn, parse_request
 from citybrain.casework.writing import StaleVersion, write
@@ -73,7 +73,9 @@ def _together(tx: Connection, items: Sequence[Item], key: Key, here: Installatio
     found = _visible(tx, {item.case_id for item in items}, key, here)
     ids = {row.id for row in found.values()}
     amendments = {each.case["id"]: each for each in load_all(tx, sorted(ids), key.name, here.clock())}
-    photos = cases_of(tx, (id_ for item in items if item.request for id_ in item.request.attachments))
+    photos = [id_ for item in items if item.request for id_ in item.request.attachments]
+    closing = {found[item.case_id].id for item in items if item.action == "close" and item.case_id in found}
+    beside = Beside.of(tx, photos, closing, key, here.city)
     changed: list[Amendment] = []
     stale: list[tuple[Item, Amendment]] = []
     acted: set[str] = set()
@@ -88,7 +90,7 @@ def _together(tx: Connection, items: Sequence[Item], key: Key, here: Installatio
         acted.add(row.id)
         amendment = amendments[row.id]
         try:
-            changed += decide(Turn.of(tx, request, key, here, photos), amendment, item.action)
+            changed += decide(Turn.of(tx, request, key, here, beside), amendment, item.action)
         except StaleVersion:
             stale.append((item, amendment))
         except Problem as problem:
@@ -123,7 +125,7 @@ def _tell_who_acted_first(tx: Connection, stale: Sequence[tuple[Item, Amendment]
 def _alone(item: Item, request: Request, key: Key, here: Installation) -> int:
     def do(tx: Connection) -> tuple[int, Json]:
         row = reading.visible_case(tx, item.case_id, key, here.city)
-        due = act(Turn.of(tx, request, key, here), row.id, item.action, here.clock())
+        due = act(tx, row.id, item.action, request, key, here)
         return due, dict(reading.case_of(tx, row.id)._mapping)
 
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from citybrain.casework.case import ANSWERS, CALLED_OFF, OPEN, STEPS, OrderStatus, OrderStep, Status, Step
+from citybrain.casework.hindrance import RULES
 from citybrain.practice import THRESHOLDS, Practice
 
 PAGE = Path(__file__).parents[2] / "docs" / "casework.md"
@@ -48,11 +49,13 @@ def case_diagram() -> Iterator[str]:
 
 
 def case_table() -> Iterator[str]:
-    yield "| action | from | to | requires | handling clock | roles | duties |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| action | from | to | requires | not while | handling clock | roles | duties |"
+    yield "|---|---|---|---|---|---|---|---|"
     for action, step in STEPS.items():
         froms = "any open" if step.sources == OPEN else ", ".join(_ordered(step.sources))
-        cells = [_target(action, step), ", ".join(step.requires) or "–", step.clock, ", ".join(sorted(step.by))]
+        against = RULES[action].told if action in RULES else "–"
+        requires, roles = ", ".join(step.requires) or "–", ", ".join(sorted(step.by))
+        cells = [_target(action, step), requires, against, step.clock, roles]
         yield f"| {action} | {froms} | {' | '.join(cells)} | {', '.join(Practice().who_may(action)) or '–'} |"
 
 

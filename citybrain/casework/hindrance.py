@@ -1,6 +1,8 @@
-"""What stands against an action that a case's status allows: the city's rules of practice, and who asks."""
+"""What stands against an action that a case's status allows: the city's rules of practice, what the case waits for, and
+who asks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from citybrain.casework.case import legal_actions, step_of
@@ -8,7 +10,18 @@ from citybrain.keys import Key
 from citybrain.practice import DAY_MS, Action, Practice
 from citybrain.problem import Problem
 
-Case = Mapping[str, Any]
+NAMED = 10  # cases that one sentence names
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A case at a moment: its columns, and of its parts (the cases of an area's divisions) those that are still open,
+    `{"number", "status", "seen"}`; only what the key may see is named."""
+
+    case: Mapping[str, Any]
+    at: int
+    practice: Practice
+    open_parts: Sequence[Mapping[str, Any]] = ()
 
 
 def require_right(key: Key, action: str, practice: Practice) -> None:
@@ -24,58 +37,84 @@ def may(key: Key, action: str, practice: Practice) -> bool:
     return key.role in step_of(action).by and practice.allows(key.duties, action)
 
 
-def possible_actions(case: Case, at: int, practice: Practice) -> list[Action]:
+def possible_actions(now: Situation) -> list[Action]:
     """What the status allows and nothing stands against."""
-    return [action for action in legal_actions(case["status"]) if hindrance(action, case, at, practice) is None]
+    return [action for action in legal_actions(now.case["status"]) if hindrance(action, now) is None]
 
 
-def check_possible(action: str, case: Case, at: int, practice: Practice) -> None:
+def check_possible(action: str, now: Situation) -> None:
     """Raises Problem 409 with what stands against it, naming what is possible."""
     step_of(action)
-    legal = {str(name): hindrance(name, case, at, practice) for name in legal_actions(case["status"])}
-    if why := legal.get(action, f"{action} is not possible while a case is {case['status']}"):
-        raise Problem(409, why, legal=[name for name, against in legal.items() if against is None])
+    legal = {str(name): hindrance(name, now) for name in legal_actions(now.case["status"])}
+    if why := legal.get(action, f"{action} is not possible while a case is {now.case['status']}"):
+        extra: dict[str, Any] = {"open_cases": _seen(now)} if action == "close" and now.open_parts else {}
+        raise Problem(409, why, legal=[name for name, against in legal.items() if against is None], **extra)
 
 
-def hindrance(action: Action, case: Case, at: int, practice: Practice) -> str | None:
-    asked = _HINDRANCES.get(action)
-    return asked(case, at, practice) if asked else None
+def hindrance(action: Action, now: Situation) -> str | None:
+    rule = RULES.get(action)
+    return rule.against(now) if rule else None
 
 
-def _returning(case: Case, at: int, practice: Practice) -> str | None:
-    why = f"{case['lead']} was appointed 指定主办: the case cannot be returned, only reassigned"
-    return why if case["appointed"] else None
+def _returning(now: Situation) -> str | None:
+    why = f"{now.case['lead']} was appointed 指定主办: the case cannot be returned, only reassigned"
+    return why if now.case["appointed"] else None
 
 
-def _extending(case: Case, at: int, practice: Practice) -> str | None:
-    rule = practice.extension
+def _extending(now: Situation) -> str | None:
+    case, rule = now.case, now.practice.extension
     if case["due_at"] is None:
         return "the case has no deadline that could be extended"
     if case["extensions"] >= rule.most:
         return f"the case was extended {case['extensions']} times; {rule.most} are possible"
-    if case["due_at"] < at and not rule.once_overdue:
+    if case["due_at"] < now.at and not rule.once_overdue:
         return "the case is overdue; an extension is asked for before that"
     return None
 
 
-def _reopening(case: Case, at: int, practice: Practice) -> str | None:
-    late = case["closed_at"] is not None and at > case["closed_at"] + practice.reopen_days * DAY_MS
-    return f"the case was closed more than {practice.reopen_days} days ago; report it anew" if late else None
+def _closing(now: Situation) -> str | None:
+    if not now.open_parts:
+        return None
+    named = [f"{each['number']} ({each['status']})" for each in _seen(now)[:NAMED]]
+    others = [f"{len(now.open_parts) - len(named)} more"] if len(named) < len(now.open_parts) else []
+    return f"{len(now.open_parts)} of its cases are still open, close them first: {', '.join(named + others)}"
 
 
-def _appealing(case: Case, at: int, practice: Practice) -> str | None:
-    late = case["closed_at"] is not None and at > case["closed_at"] + practice.appeal_days * DAY_MS
-    return f"the case was closed more than {practice.appeal_days} days ago" if late else None
+def _seen(now: Situation) -> list[dict[str, Any]]:
+    return [{name: each[name] for name in ("id", "number", "status")} for each in now.open_parts if each["seen"]]
 
 
-def _judging(case: Case, at: int, practice: Practice) -> str | None:
-    return None if case["appeals_open"] else "no appeal waits for a decision"
+def _reopening(now: Situation) -> str | None:
+    late = _closed_longer_than(now.practice.reopen_days, now)
+    return f"the case was closed more than {now.practice.reopen_days} days ago; report it anew" if late else None
 
 
-_HINDRANCES: dict[Action, Callable[[Case, int, Practice], str | None]] = {
-    "return": _returning,
-    "extend": _extending,
-    "reopen": _reopening,
-    "appeal": _appealing,
-    "judge": _judging,
+def _appealing(now: Situation) -> str | None:
+    late = _closed_longer_than(now.practice.appeal_days, now)
+    return f"the case was closed more than {now.practice.appeal_days} days ago" if late else None
+
+
+def _closed_longer_than(days: int, now: Situation) -> bool:
+    return now.case["closed_at"] is not None and now.at > now.case["closed_at"] + days * DAY_MS
+
+
+def _judging(now: Situation) -> str | None:
+    return None if now.case["appeals_open"] else "no appeal waits for a decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`told` is the column "not while" of the drawn table."""
+
+    told: str
+    against: Callable[[Situation], str | None]
+
+
+RULES: dict[Action, Rule] = {
+    "return": Rule("the lead is appointed", _returning),
+    "extend": Rule("without deadline, extended often enough, overdue", _extending),
+    "close": Rule("a case of one of its divisions is open", _closing),
+    "reopen": Rule("closed too long ago", _reopening),
+    "appeal": Rule("closed too long ago", _appealing),
+    "judge": Rule("no appeal waits", _judging),
 }

@@ -7,8 +7,9 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select
 
 from citybrain.casework.appealing import appeals_of
+from citybrain.casework.beside import open_parts
 from citybrain.casework.case import OPEN, Status
-from citybrain.casework.hindrance import possible_actions
+from citybrain.casework.hindrance import Situation, possible_actions
 from citybrain.casework.message import deadline
 from citybrain.casework.relations import MUTED, muted_by, relations
 from citybrain.casework.supervision import STAGES
@@ -148,13 +149,14 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation, key: Key) -> d
     newest = select(ledger).where(ledger.c.chain == row.id).order_by(ledger.c.seq.desc()).limit(SHOWN)
     entries = tx.execute(newest).all()[::-1]
     opening = entries[0] if entries and entries[0].seq == 1 else _entry(tx, row.id, 1)
+    parts = open_parts(tx, [row.id] if row.status == Status.VERIFIED else [], key, city)
     counts = ("extensions", "returns", "reworks", "appointed")
     return (
         short(row, city, now)
         | {name: getattr(row, name) for name in counts}
         | {
             "explanation": _explanation(tx, opening, here) if opening else None,
-            "actions": possible_actions(row._asdict(), now, city.practice),
+            "actions": possible_actions(Situation(row._asdict(), now, city.practice, parts.get(row.id, ()))),
             "relations": relations(tx, row, key, city),
             "muted": muted_by(tx, row, city),
             "appeals": appeals_of(tx, row.id, city),

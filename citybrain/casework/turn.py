@@ -1,13 +1,12 @@
 """One action on a case as it is asked for: the validated request, who asks, and what may be looked up for it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from sqlalchemy import ColumnElement, Connection
 
-from citybrain.casework.attachments import cases_of
+from citybrain.casework.beside import Beside
 from citybrain.casework.case import step_of
 from citybrain.city import City
 from citybrain.installation import Installation
@@ -59,15 +58,12 @@ class Turn:
     installation: Installation
     visible: ColumnElement[bool]  # which other cases this key may touch
     visible_orders: ColumnElement[bool]
-    photos: Mapping[str, str]  # which case each of the attachments that the request names belongs to
+    beside: Beside
 
     @classmethod
-    def of(
-        cls, tx: Connection, request: Request, key: Key, here: Installation, photos: Mapping[str, str] | None = None
-    ) -> Self:
-        known = cases_of(tx, request.attachments) if photos is None else photos
+    def of(cls, tx: Connection, request: Request, key: Key, here: Installation, beside: Beside) -> Self:
         visible = (cases_visible(key, here.city), work_orders_visible(key, here.city))
-        return cls(tx, request, key.name, here, *visible, known)
+        return cls(tx, request, key.name, here, *visible, beside)
 
     @property
     def city(self) -> City:

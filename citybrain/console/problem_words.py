@@ -60,6 +60,9 @@ def in_words(problem: Problem) -> list[str]:
         last = case["timeline"][-1]
         actor, action = words.word(words.ACTOR, last["actor"]), words.word(words.DONE, last["action"])
         return [f"{actor} 已先行操作：{action}（{moment(last['at'])}）。下面是最新状态，请核对后再试。"]
+    if "open_cases" in problem.extra:
+        parts = [f"{each['number']}（{words.STATUS[each['status']]}）" for each in problem.extra["open_cases"]]
+        return [f"下辖案件还没有全部办结，请先办结：{'、'.join(parts) or '有案件不在您的查看范围内'}。"]
     if legal := problem.extra.get("legal"):
         names = "、".join(words.word(words.ACTION, each) for each in legal)
         return [f"案件状态已变，不能再做这一步。现在可以：{names}。"]

@@ -1,18 +1,20 @@
 """The same thing is one case: what joins it, what does not any more, and what is kept without anybody being sent."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from deciding import another_domain, use
-from desk import Desk
+from desk import ADMIN, Desk
 from postgres import both_stores
 from pydantic import ValidationError
 from sqlalchemy import Row
 
 from citybrain.casework import silence_api
 from citybrain.casework.api import list_cases, show_case, suggest_cases
+from citybrain.casework.beside import open_parts
 from citybrain.casework.silences import NewSilence
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
@@ -187,6 +189,37 @@ def test_a_flood_warning_is_one_case_and_one_for_each_town_that_it_touches(desk:
     assert [each["kind"] for each in shown(desk, parent.id)["relations"]] == ["child"] * len(children)
     assert shown(desk, children[0].id)["relations"][0]["kind"] == "parent"
     assert shown(desk, children[0].id)["explanation"]["winner"] == shown(desk, parent.id)["explanation"]["winner"]
+    assert desk.broken() == []
+
+
+def test_a_warning_is_closed_after_the_cases_of_its_towns_and_says_which_are_open(desk: Desk) -> None:
+    parent = desk.open(**FLOOD, location={"geometry": RIVER_TOWNS})
+    first, *others = towns_of(desk, parent)
+    for case in (parent, *others):
+        for order in desk.orders(case.id):
+            desk.answer(order.id, "completed")
+        desk.act(case.id, "verify", passed=True)
+    for case in others[1:]:
+        desk.act(case.id, "close")
+    waiting = [{"id": each.id, "number": each.number, "status": status} for each, status in
+               ((first, "dispatched"), (others[0], "verified"))]  # fmt: skip
+    for key, seen in ((ADMIN, waiting), (replace(ADMIN, divisions=frozenset({first.town})), waiting[:1])):
+        with desk.here.store.read() as tx:
+            (of_parent,) = open_parts(tx, [parent.id], key, desk.here.city).values()
+        assert [each["number"] for each in of_parent if each["seen"]] == [each["number"] for each in seen]
+        assert len(of_parent) == 2
+    desk.key = ADMIN
+    problem = desk.refused(parent.id, "close")
+    assert (problem.status, problem.extra["open_cases"], "close" in problem.extra["legal"]) == (409, waiting, False)
+    assert f"2 of its cases are still open, close them first: {first.number} (dispatched)" in problem.detail
+    assert "close" not in shown(desk, parent.id)["actions"]
+    item = {"id": parent.id, "version": desk.case(parent.id).version, "action": "close"}
+    assert desk.act_on_many(item)["results"][0]["problem"]["open_cases"] == waiting
+    desk.act(others[0].id, "close")
+    desk.act(first.id, "return", reason="无此河段")
+    desk.act(first.id, "void", reason="预警范围更正")
+    assert "close" in shown(desk, parent.id)["actions"]
+    assert desk.act(parent.id, "close")["status"] == "closed"
     assert desk.broken() == []
 
 

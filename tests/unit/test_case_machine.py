@@ -21,7 +21,7 @@ from wholeness import check_whole
 
 from citybrain.casework.case import ACTIVE_ORDERS, ENDED, STEPS
 from citybrain.casework.followup import follow_up
-from citybrain.casework.hindrance import possible_actions
+from citybrain.casework.hindrance import Situation, possible_actions
 from citybrain.clock import to_datetime
 from citybrain.problem import Problem
 from citybrain.store.appeal_tables import appeals
@@ -145,7 +145,8 @@ class CaseLife(RuleBasedStateMachine):
         return known[which % len(known)] if which % 5 == 0 or not still else still[which % len(still)]
 
     def possible(self, case: Row[Any]) -> list[str]:
-        return [str(each) for each in possible_actions(case._asdict(), self.desk.now, self.desk.here.city.practice)]
+        now = Situation(case._asdict(), self.desk.now, self.desk.here.city.practice)
+        return [str(each) for each in possible_actions(now)]
 
     def in_days(self, days: int) -> str:
         return (to_datetime(self.desk.now) + timedelta(days=days)).isoformat()

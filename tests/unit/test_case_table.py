@@ -7,7 +7,7 @@ import pytest
 
 from citybrain.casework.case import STEPS, OrderStatus, Status, legal_actions, status_after_feedback
 from citybrain.casework.drawing import PAGE, drawn
-from citybrain.casework.hindrance import check_possible
+from citybrain.casework.hindrance import Situation, check_possible
 from citybrain.casework.turn import parse_request
 from citybrain.practice import Action, Practice
 from citybrain.problem import Problem
@@ -64,11 +64,11 @@ def test_whatever_is_not_legal_is_409_and_names_what_is(action: str, status: str
     case = {"status": status, "lead": "a", "appointed": False, "due_at": 1, "extensions": 0}
     case |= {"closed_at": None, "appeals_open": 1}
     if status in TABLE[action][0].split():
-        check_possible(action, case, 0, Practice())
+        check_possible(action, Situation(case, 0, Practice()))
         return
 
     with pytest.raises(Problem) as refused:
-        check_possible(action, case, 0, Practice())
+        check_possible(action, Situation(case, 0, Practice()))
 
     assert refused.value.status == 409
     expected = {name for name, (sources, _, _) in TABLE.items() if status in sources.split()}
@@ -83,7 +83,7 @@ def test_a_void_case_has_no_legal_action_and_a_closed_one_can_only_be_reopened_o
 def test_the_page_about_cases_is_drawn_from_the_tables() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == drawn(page), "run: python -m citybrain.casework.drawing"
-    assert "| extend | dispatched, accepted | same | until, reason | extended | admin, operator | supervisor |" in page
+    assert "| close | verified | closed | – | a case of one of its divisions is open | ends |" in page
 
 
 @pytest.mark.parametrize("body", [{"version": 1}, {}, None, {"version": "x"}])
