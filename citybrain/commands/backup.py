@@ -85,14 +85,13 @@ def backup(config: Config, target: Path, say: Say) -> Path:
     try:
         _refuse_other_tables(store)
         seal(store, now_ms())  # the newest root covers all that is in the backup
-        with store.read() as tx, _whole_or_not_at_all(file) as part:
+        with store.read() as tx:
             size = _size(tx)
-            room, free = _room(tx, size), shutil.disk_usage(file.parent).free
-            if free < room:
-                raise BackupRefused(
-                    f"{file.parent} has {free >> 20} MiB free, {room >> 20} MiB may be needed: make room"
-                )
-            with ZipFile(part, "w", ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
+            _refuse_no_room(file.parent, _room(tx, size))
+            with (
+                _whole_or_not_at_all(file) as part,
+                ZipFile(part, "w", ZIP_DEFLATED, compresslevel=COMPRESSION) as archive,
+            ):
                 made = _write(tx, archive, config.data / "editions", size, say)
     finally:
         store.close()
@@ -107,6 +106,11 @@ def _refuse_other_tables(store: Store) -> None:
     if present != newest():
         what = f"has tables of revision {present}" if present else "has no tables"
         raise BackupRefused(f"the store {what}, this program knows {newest()}: use the version that runs on it")
+
+
+def _refuse_no_room(folder: Path, room: int) -> None:
+    if (free := shutil.disk_usage(folder).free) < room:
+        raise BackupRefused(f"{folder} has {free >> 20} MiB free, {room >> 20} MiB may be needed: make room")
 
 
 @contextmanager
