@@ -17,7 +17,7 @@ test: $(VENV)/.dev ## install and run the whole test suite
 second-city: $(VENV)/.dev ## another city's pack with 10,000 of its real requests, and how well places agree
 	$(BIN)/python -m pytest -s tests/acceptance/test_second_city.py
 
-check: $(VENV)/.dev ## lint, types, import directions, image and manifests, packs
+check: $(VENV)/.dev ## lint, types, import directions, image, manifests and alerts, packs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -25,6 +25,7 @@ check: $(VENV)/.dev ## lint, types, import directions, image and manifests, pack
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
+	$(BIN)/python -m pytest tests/integration/test_alerts.py
 	$(BIN)/citybrain check
 
 phrases: $(VENV)/.dev ## how well the rules find the type of what people write

@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import BigInteger, Connection, LargeBinary, Table, select, text, true
 
 from citybrain.clock import now_ms
-from citybrain.commands.copy import plain_tables
+from citybrain.commands.walk import plain_tables
 from citybrain.store.database import Store
 from citybrain.store.ledger import START, entry_hash
 from citybrain.store.partitions import make_partitions

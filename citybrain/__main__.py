@@ -147,6 +147,26 @@ def copy(to: str | None, gives_up: bool) -> None:
         raise click.ClickException(str(error)) from None
 
 
+@main.command()
+@click.argument("target", metavar="FILE|DIR", type=click.Path(path_type=Path))
+def backup(target: Path) -> None:
+    """Write the whole record, as it is at this moment, into a new file; the installation may run meanwhile."""
+    from citybrain.commands.backup import BackupRefused
+    from citybrain.commands.backup import backup as write
+
+    told(lambda: write(Config.load(), target.resolve(), click.echo), BackupRefused)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Make an installation of a backup, in an empty data folder or database, and check what it promises."""
+    from citybrain.commands.restore import RestoreBroken, RestoreRefused
+    from citybrain.commands.restore import restore as read
+
+    told(lambda: read(Config.load(), file.resolve(), click.echo), RestoreRefused, RestoreBroken)
+
+
 @main.command(context_settings={"ignore_unknown_options": True})  # half of the world has negative longitudes
 @click.argument("lng", type=float, required=False)
 @click.argument("lat", type=float, required=False)

@@ -30,11 +30,14 @@ from citybrain.intake.filing import file
 from citybrain.intake.photo import PHOTO_BYTES
 from citybrain.intake.rates import Rates
 from citybrain.keys import Key, Keyring
+from citybrain.operations import metrics
+from citybrain.operations.timing import Timed
 from citybrain.problem import Problem, answer_problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
 STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
+COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch"}
 Door = Callable[[Request, Key], Awaitable[Response]]
 LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/events/batch": BATCH_BYTES,
@@ -62,11 +65,13 @@ def build(here: Installation) -> FastAPI:
 
     app = FastAPI(title=f"citybrain {here.city.name}", version="1", lifespan=running, docs_url=None, redoc_url=None)
     doors = {"/api/v1/events": intake.post_event, "/api/v1/events/batch": intake.post_batch}
+    figures = metrics.Figures(here)
     app.add_middleware(Doors, doors=doors)
     app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES)
+    app.add_middleware(Timed, doors=COUNTED, took=figures.acknowledged)
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
-    app.state.sequencer, app.state.intake = sequencer, intake
-    later = (places, registers, vacancies, roots, sessions, stream, health, reference, pages)
+    app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures
+    later = (places, registers, vacancies, roots, sessions, stream, health, metrics, reference, pages)
     cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
     for module in (reading, explaining, *cased, dispatch, editions, indicators, performance_api, *later):
         app.include_router(module.routes)

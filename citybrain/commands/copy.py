@@ -4,29 +4,24 @@ First everything as it is at one moment, compared row by row; then, again and ag
 the last of it while nobody writes. From then on the old store takes nothing, so that nothing acknowledged stays behind.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any
 
-import orjson
-from sqlalchemy import Column, Connection, MetaData, Table, Text, delete, func, select, text
+from sqlalchemy import Connection, Table, delete, func, select, text
 from sqlalchemy.engine import make_url
 
 from citybrain.clock import now_ms
 from citybrain.commands import changes
 from citybrain.commands.check import check_store
+from citybrain.commands.walk import as_lines, begins, chunks, content, digests, plain_tables
 from citybrain.config import Config, database_url
 from citybrain.store.bulk import insert_rows
 from citybrain.store.database import Store
 from citybrain.store.ids import new_id
 from citybrain.store.migrate import migrate
 from citybrain.store.partitions import make_partitions
-from citybrain.store.tables import Json, cases, events, metadata
 
-ROWS_AT_ONCE = 2_000
-LARGE_ROWS = {"blobs": 10}  # of megabytes each
 ROWS_TOLD = 100_000
 FEW = 2_000  # changes that are copied while senders wait
 ROUNDS = 20  # then they wait for whatever is left
@@ -111,7 +106,7 @@ class Move:
             changes.begin(tx, tables, token)
         try:
             with self.old.read() as source, self.new.write() as target:
-                make_partitions(target, _begins(source), now_ms())
+                make_partitions(target, begins(source), now_ms())
                 for table in tables:
                     self._copy_table(source, target, table)
                 target.execute(text(f"CREATE TABLE {changes.TARGET} AS SELECT '{token}' AS token"))
@@ -125,7 +120,7 @@ class Move:
 
     def _copy_table(self, source: Connection, target: Connection, table: Table) -> None:
         copied = 0
-        for rows in _chunks(source, table):
+        for rows in chunks(source, table):
             insert_rows(target, table, rows)
             if copied // ROWS_TOLD != (copied + len(rows)) // ROWS_TOLD:
                 self.say(f"{table.name}: {copied + len(rows)} rows so far")
@@ -135,9 +130,10 @@ class Move:
     def _compare(self, source: Connection, target: Connection, tables: Sequence[Table]) -> None:
         differing = []
         for table in tables:
-            (rows, digest), found = _content(source, table), _content(target, table)
-            equal = (rows, digest) == found
-            self.say(f"{table.name}: {rows} rows, {digest[:16]}, {'the same' if equal else f'BUT THERE {found}'}")
+            here, there = content(source, table), content(target, table)
+            equal = (here.rows, here.digest) == (there.rows, there.digest)
+            differs = f"BUT THERE {there.rows} rows, {there.digest[:16]}"
+            self.say(f"{table.name}: {here.rows} rows, {here.digest[:16]}, {'the same' if equal else differs}")
             differing += [] if equal else [table.name]
         if differing:
             raise CopyDiffers(f"not the same in both: {', '.join(differing)}. Nothing was kept; go on with SQLite")
@@ -172,7 +168,7 @@ class Move:
                         insert_rows(target, table, rows)
                         number += len(rows)
                         written = [dict(row) for row in target.execute(select(table).where(where)).mappings()]
-                        if _digests(written) != _digests(rows):
+                        if digests(as_lines(written)) != digests(as_lines(rows)):
                             raise CopyDiffers(f"what changed in {table.name} is not the same in both")
             target.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
             for reference in deferrable:
@@ -196,16 +192,6 @@ class Move:
         self.say(f"nobody could write for {monotonic() - begun:.1f} s")
 
 
-def plain_tables() -> Sequence[Table]:
-    """The tables in the order in which rows refer to each other, with JSON left as the text that it is."""
-    bare = MetaData()
-    for table in metadata.sorted_tables:
-        types = {column.name: Text() if isinstance(column.type, Json) else column.type for column in table.c}
-        keys = {column.name for column in table.primary_key.columns}
-        Table(table.name, bare, *(Column(name, type_, primary_key=name in keys) for name, type_ in types.items()))
-    return [bare.tables[table.name] for table in metadata.sorted_tables]
-
-
 def _references(target: Connection) -> Sequence[str]:
     """The beginning of a statement for each."""
     found = target.execute(
@@ -215,32 +201,6 @@ def _references(target: Connection) -> Sequence[str]:
         )
     )
     return found.scalars().all()
-
-
-def _chunks(tx: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    found = tx.execute(select(table).execution_options(yield_per=LARGE_ROWS.get(table.name, ROWS_AT_ONCE)))
-    for rows in found.mappings().partitions():
-        yield [dict(row) for row in rows]
-
-
-def _content(tx: Connection, table: Table) -> tuple[int, str]:
-    """How many rows, and a digest of them all that does not depend on their order: the sum of their SHA-256."""
-    number, total = 0, 0
-    for rows in _chunks(tx, table):
-        total += sum(_digests(rows))
-        number += len(rows)
-    return number, f"{total % 2**256:064x}"
-
-
-def _digests(rows: Sequence[dict[str, Any]]) -> list[int]:
-    written = (orjson.dumps(list(row.values()), default=bytes.hex) for row in rows)
-    return sorted(int.from_bytes(hashlib.sha256(each).digest()) for each in written)
-
-
-def _begins(source: Connection) -> int:
-    """The time in the oldest id, in ms."""
-    oldest = [source.execute(select(func.min(table.c.id))).scalar() for table in (events, cases)]
-    return min((int(id_[:12], 16) for id_ in oldest if id_), default=now_ms())
 
 
 def _is_sqlite(url: str) -> bool:

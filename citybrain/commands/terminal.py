@@ -37,17 +37,20 @@ def answer(ask: Any) -> None:
     told(lambda: click.echo(json.dumps(ask(opened(Config.load())), ensure_ascii=False, indent=2)))
 
 
-def told(do: Any) -> None:
-    """What went wrong as one line, without a trace."""
+def told(do: Any, *own: type[Exception]) -> None:
+    """What went wrong as one line, without a trace; `own` are the errors of this command alone."""
     from citybrain.broker import BrokerError
     from citybrain.commands.supervisor import AlreadyRunning
     from citybrain.problem import Problem
     from citybrain.store.database import StoreUnavailable
     from citybrain.store.roots import WrongRoots
 
+    known: tuple[type[Exception], ...] = (
+        Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, WrongRoots, OSError, *own,
+    )  # fmt: skip
     try:
         do()
     except Problem as problem:
         raise click.ClickException("; ".join([problem.detail, *(each.remedy for each in problem.errors)])) from None
-    except (Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, WrongRoots, OSError) as error:
+    except known as error:
         raise click.ClickException(str(error)) from None

@@ -85,5 +85,10 @@ attempts = Table(
     PrimaryKeyConstraint("delivery_id", "id"),
     postgresql_partition_by="RANGE (delivery_id)",
 )
-_ANSWERED = text("status >= 200 AND status < 300")
-Index("attempts_delivered", attempts.c.at, sqlite_where=_ANSWERED, postgresql_where=_ANSWERED)
+_ANSWERED, _FAILED = "status >= 200 AND status < 300", "status IS NULL OR status < 200 OR status >= 300"
+ANSWERED, FAILED = (
+    text("attempts.status >= 200 AND attempts.status < 300"),
+    text("(attempts.status IS NULL OR attempts.status < 200 OR attempts.status >= 300)"),
+)
+Index("attempts_delivered", attempts.c.at, sqlite_where=text(_ANSWERED), postgresql_where=text(_ANSWERED))
+Index("attempts_failed", attempts.c.at, sqlite_where=text(_FAILED), postgresql_where=text(_FAILED))

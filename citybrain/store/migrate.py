@@ -26,19 +26,24 @@ MOVED_TO = "moved_to"  # in an SQLite file whose record `citybrain copy` has mov
 def migrate(url: str) -> None:
     """Forward only, in one transaction. Does nothing when the tables are up to date; makes months ahead in any case.
     Raises StoreUnavailable for a store that was moved elsewhere."""
-    store = Store(url, patient=True)
-    if store.engine.dialect.name == "sqlite":
-        event.listen(store.engine, "connect", _let_tables_be_rebuilt)
+    store = open_to_migrate(url)
     try:
         _refuse_moved(store)
         if is_behind(store):
             with store.write() as tx:
-                _upgrade(tx)
+                upgrade(tx)
         if store.engine.dialect.name == "postgresql":
             with store.write() as tx:
                 make_partitions(tx, now_ms(), now_ms())
     finally:
         store.close()
+
+
+def open_to_migrate(url: str) -> Store:
+    store = Store(url, patient=True)
+    if store.engine.dialect.name == "sqlite":
+        event.listen(store.engine, "connect", _let_tables_be_rebuilt)
+    return store
 
 
 def _refuse_moved(store: Store) -> None:
@@ -51,10 +56,16 @@ def _refuse_moved(store: Store) -> None:
 def is_behind(store: Store) -> bool:
     """Whether the store lacks tables, or revisions of them, that this program needs."""
     with store.read() as tx:
-        if not inspect(tx).has_table(TABLE):
-            return True
-        present = tx.execute(text(f"SELECT version_num FROM {TABLE}")).scalar()  # noqa: S608
-    return present is None or present < _newest()
+        present = revision(tx)
+    return present is None or present < newest()
+
+
+def revision(tx: Connection) -> str | None:
+    """Of the store's tables; None where there are none."""
+    if not inspect(tx).has_table(TABLE):
+        return None
+    present: str | None = tx.execute(text(f"SELECT version_num FROM {TABLE}")).scalar()  # noqa: S608
+    return present
 
 
 def await_tables(url: str) -> None:
@@ -79,17 +90,17 @@ def _not_ready(store: Store) -> str:
 
 
 @cache
-def _newest() -> str:
+def newest() -> str:
     """Revisions are numbered, and a file's name begins with its number."""
     return max(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
 def _let_tables_be_rebuilt(connection: Any, _record: Any) -> None:
-    """Dropping a table that was rebuilt must not look into those that refer to it; `_upgrade` does, at the end."""
+    """Dropping a table that was rebuilt must not look into those that refer to it; `upgrade` does, at the end."""
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
-def _upgrade(tx: Connection) -> None:
+def upgrade(tx: Connection, until: str = "head") -> None:
     """Sees what another process may have done since `is_behind` looked."""
     from alembic import command  # a quarter of a second to import, and most starts need none of it
     from alembic.config import Config
@@ -98,6 +109,6 @@ def _upgrade(tx: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     config.attributes["connection"] = tx
-    command.upgrade(config, "head")
+    command.upgrade(config, until)
     if tx.dialect.name == "sqlite" and (wrong := tx.execute(text("PRAGMA foreign_key_check")).first()):
         raise RuntimeError(f"the migration would leave rows of {wrong[0]} without what they refer to")

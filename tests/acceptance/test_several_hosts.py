@@ -215,7 +215,7 @@ def test_1000_events_survive_cut_links_and_the_death_of_a_machine(town: Town) ->
     town.first.die()
     post(town.right, 500, 700)
     wait_until(lambda: town.acts(town.second))
-    assert b"\ncitybrain_patrols_acting 1\n" in town.right.get("/metrics")
+    wait_until(lambda: b"\ncitybrain_patrols_acting 1.0\n" in town.right.get("/metrics"))
 
     # What is left is cut off for a moment.
     town.second.cut()

@@ -11,7 +11,8 @@ from serving import wait_until
 from sqlalchemy import insert, select, text
 from steps import completed
 
-from citybrain.commands.copy import CopyDiffers, CopyRefused, Move, copy, give_up, plain_tables
+from citybrain.commands.copy import CopyDiffers, CopyRefused, Move, copy, give_up
+from citybrain.commands.walk import plain_tables
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.tables import cases, counters, events, metadata, stream
 

@@ -11,15 +11,19 @@ import pytest
 from desk import ADMIN, Desk
 from postgres import both_stores
 from posting import OK, claim, end
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, event, text, true
 
 from bench.past import Past
 from citybrain.casework import reading
 from citybrain.casework.followup import follow_up
+from citybrain.clock import now_ms
 from citybrain.console import desk as queue_page
 from citybrain.dispatch.api import list_deliveries
 from citybrain.dispatch.delivery import anything_due, claim_due, held_count
 from citybrain.intake.reading import list_events
+from citybrain.operations.flow import Flow
+from citybrain.operations.standing import standing
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import number_committed
 from citybrain.store.tables import cases, events
@@ -109,6 +113,23 @@ def test_what_is_asked_every_day_has_its_index(old: Desk) -> None:
         if not re.search(index, "\n".join(found)):
             missing[name] = found
     assert missing == {}, "\n".join(f"{a}: {b}" for a, b in missing.items())
+
+
+def test_metrics_go_through_nothing_that_lies_behind(old: Desk) -> None:
+    old.now = now_ms()
+    flow = Flow(CollectorRegistry())
+    with old.here.store.read() as tx:
+        flow.look(tx, old.now)
+    old.pass_time(minutes=2)
+    with plans(old) as found, old.here.store.read() as tx:
+        list(standing(tx, old.here))
+        flow.look(tx, old.now)
+    assert len(found) > 12
+    through = r"Seq Scan on (\w+) \1_1\b|Seq Scan on (cases|stream)\b"  # months that are empty are read as they are
+    if old.here.store.engine.dialect.name == "sqlite":
+        in_work = f"events_(unsettled|due)|{IN_WORK}|deliveries_(due|unsent)"
+        through = rf"SCAN (events|cases|deliveries|attempts|ledger|stream)\b(?! USING (COVERING )?INDEX ({in_work})\b)"
+    assert [plan for plan in found if re.search(through, plan)] == []
 
 
 @contextmanager

@@ -1,0 +1,22 @@
+"""Attempts that failed are found by their time, as those that were answered are.
+
+Revision of 2026-11-23.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+FAILED = sa.text("status IS NULL OR status < 200 OR status >= 300")
+
+
+def upgrade() -> None:
+    op.create_index("attempts_failed", "attempts", ["at"], sqlite_where=FAILED, postgresql_where=FAILED)
+
+
+def downgrade() -> None:
+    """Forward only: what is recorded stays."""

@@ -1,0 +1,141 @@
+"""A backup is the whole record at one moment, taken while events come in; a store of either kind is made of it."""
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crowd import all_moved_on, event, post_until_answered
+from desk import Desk
+from postgres import Server, both_stores
+from serving import Service, wait_until
+from sqlalchemy import select, text
+from steps import completed
+
+from citybrain.commands.backup import BackupRefused, backup
+from citybrain.commands.restore import RestoreRefused, restore
+from citybrain.config import Config
+from citybrain.store.database import Store
+from citybrain.store.tables import events, metadata
+
+pytestmark = both_stores
+NOT_KEPT = {"sessions", "leases"}
+
+
+def lived(desk: Desk) -> None:
+    """A record with something in most tables, awkward texts among it."""
+    desk.endpoint("platform", domains=["grid"])
+    desk.report({"title": "tab\t back\\slash \\N 'quote' \"double\" 换行\n 😀", "attributes": {"价": 0.1, "空": None}})
+    desk.report({"reporter": {"name": "陈小明", "phone": "13800001234"}}, {"description": "嗯"})
+    desk.handle()
+    completed(desk, type="m06001")
+    with desk.here.store.write() as tx:  # a photo's bytes
+        values = {"sha": "ab", "content": bytes(range(256))}
+        photo = "INSERT INTO blobs VALUES (:sha, 'image/jpeg', 1, 1, :content, :content)"
+        tx.execute(text(photo), values)
+
+
+def rows(config: Config) -> dict[str, list[Any]]:
+    store = Store(config.database_url)
+    with store.read() as tx:
+        found = {
+            table.name: sorted(tx.execute(select(table)).all(), key=str)
+            for table in metadata.sorted_tables
+            if table.name not in NOT_KEPT
+        }
+    store.close()
+    return found
+
+
+def elsewhere(desk: Desk, kind: str, folder: Path, postgres: Server) -> Config:
+    """An empty installation."""
+    folder.mkdir()
+    url = f"sqlite:///{folder / 'citybrain.db'}" if kind == "sqlite" else postgres.empty_database()
+    return replace(desk.here.config, data=folder, database_url=url)
+
+
+@pytest.mark.parametrize("other", ["sqlite", "postgresql"])
+def test_what_was_backed_up_is_restored_to_either_store(
+    desk: Desk, tmp_path: Path, postgres: Server, other: str
+) -> None:
+    lived(desk)
+    said: list[str] = []
+    file = backup(desk.here.config, tmp_path, said.append)
+    assert oct(file.stat().st_mode & 0o777) == "0o600"
+    there = elsewhere(desk, other, tmp_path / "there", postgres)
+    restore(there, file, said.append)
+    assert rows(there) == rows(desk.here.config)
+    assert said[-1].startswith("all is there")
+    assert "every chain of the ledger is whole: yes" in said
+    assert "the ledger holds what its 1 roots saw, and nothing older: yes" in said
+    with pytest.raises(RestoreRefused, match="is not empty"):
+        restore(there, file, said.append)
+
+
+def test_a_target_that_exists_is_left_alone(desk: Desk, tmp_path: Path) -> None:
+    target = tmp_path / "mine.zip"
+    target.write_text("mine")
+    with pytest.raises(BackupRefused, match="is there already"):
+        backup(desk.here.config, target, print)
+    assert target.read_text() == "mine"
+
+
+def test_a_target_without_room_is_refused_and_nothing_is_left(desk: Desk, tmp_path: Path) -> None:
+    full = Path("/proc/self")  # a folder with no room at all
+    with pytest.raises(BackupRefused, match="make room"):
+        backup(desk.here.config, full / "b.zip", print)
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.97])
+def test_a_changed_byte_is_found_before_anything_is_written(
+    desk: Desk, tmp_path: Path, postgres: Server, at: float, store_kind: str
+) -> None:
+    lived(desk)
+    file = backup(desk.here.config, tmp_path, print)
+    content = bytearray(file.read_bytes())
+    content[int(len(content) * at)] ^= 0x10
+    file.write_bytes(content)
+    there = elsewhere(desk, store_kind, tmp_path / "there", postgres)
+    with pytest.raises(RestoreRefused):
+        restore(there, file, print)
+    store = Store(there.database_url)
+    with store.read() as tx:
+        assert "events" not in tx.dialect.get_table_names(tx)
+    store.close()
+
+
+def test_what_runs_is_backed_up_whole_and_goes_on_elsewhere(new_service: Any, tmp_path: Path) -> None:
+    """Somebody posts all the time: what was acknowledged before the backup began is in it, the rest whole or not."""
+    service: Service = new_service()
+    service.start("--workers", "1")
+    before = post_until_answered(service, range(50))
+    over, after = threading.Event(), list[str]()
+
+    def keep_posting() -> None:
+        number = 1_000
+        while not over.wait(0.02):
+            after.extend(post_until_answered(service, range(number, number := number + 3)))
+
+    thread = threading.Thread(target=keep_posting)
+    thread.start()
+    wait_until(lambda: after)
+    before |= set(after)
+    made = service.command("backup", str(tmp_path / "backup.zip"))
+    over.set()
+    thread.join()
+    assert made.returncode == 0, made.stderr
+    service.stop()
+    again: Service = new_service()
+    restored = again.command("restore", str(tmp_path / "backup.zip"))
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    store = Store(again.database_url)
+    with store.read() as tx:
+        there = set(tx.execute(select(events.c.id)).scalars())
+    store.close()
+    assert before <= there <= before | set(after)
+    os.link(service.data / "admin.key", again.data / "admin.key")  # a secret, and in no backup
+    again.start("--workers", "1")
+    all_moved_on(again)
+    assert again.call("POST", "/api/v1/events", event(1)).status == 200  # known already
