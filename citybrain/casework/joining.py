@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from citybrain.casework.amendment import Amendment, load_all
 from citybrain.casework.case import Status
@@ -17,6 +17,15 @@ from citybrain.store.tables import cases
 JOINABLE = (Status.FILED, Status.DISPATCHED, Status.ACCEPTED, Status.RETURNED, Status.SUSPENDED)
 REPORTED_DONE = (Status.COMPLETED, Status.VERIFIED)
 METRES_A_DEGREE = 111_320.0
+_SAME = (cases.c.domain == bindparam("of")) & cases.c.merge_key.in_(bindparam("keys", expanding=True))
+_LIVE = select(cases.c.id).where(
+    _SAME, cases.c.status.in_(JOINABLE), func.coalesce(cases.c.last_event_at, 0) >= bindparam("since")
+)
+_DONE = (
+    select(cases.c.merge_key, func.max(cases.c.id))
+    .where(_SAME, cases.c.status.in_(REPORTED_DONE))
+    .group_by(cases.c.merge_key)
+)
 
 
 @dataclass
@@ -49,16 +58,13 @@ def known_to(tx: Connection, decisions: Sequence[Decision], domain: str, actor: 
         return known
     take(tx, Lock.JOINING, of=domain)  # numbers are counted by day: over midnight they keep nobody apart
     minutes = [each.merge_minutes for each in decisions if each.merge_key and not each.triage]
-    mine = (cases.c.domain == domain) & cases.c.merge_key.in_(keys)
-    live = mine & cases.c.status.in_(JOINABLE)
-    if None not in minutes:
-        live &= cases.c.last_event_at >= now - max(minute or 0 for minute in minutes) * 60_000
-    ids = tx.execute(select(cases.c.id).where(live)).scalars().all()
+    since = 0 if None in minutes else now - max(minute or 0 for minute in minutes) * 60_000
+    asked = {"of": domain, "keys": keys, "since": since}
+    ids = tx.execute(_LIVE, asked).scalars().all()
     for amendment in load_all(tx, ids, actor, now) if ids else ():
         if amendment.case["status"] in JOINABLE:  # somebody may have had it locked
             known.add(amendment)
-    done = select(cases.c.merge_key, func.max(cases.c.id)).where(mine, cases.c.status.in_(REPORTED_DONE))
-    known.done = {row[0]: row[1] for row in tx.execute(done.group_by(cases.c.merge_key))}
+    known.done = {row[0]: row[1] for row in tx.execute(_DONE, asked)}
     return known
 
 

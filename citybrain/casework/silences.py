@@ -1,11 +1,12 @@
 """Silences 静默: for a time, and for a reason that its author gives, events that match are kept and nobody is
 dispatched. They end by themselves; each one stands in the ledger with its end."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
@@ -79,9 +80,16 @@ def end(tx: Connection, silence_id: str, reason: str, key: Key, now: int) -> Non
     append_to_city(tx, Entry("silence.ended", key.name, {"silence": silence_id, "reason": reason}), now)
 
 
-def in_force(tx: Connection, domain: str, now: int) -> list[Row[Any]]:
-    mine = (silences.c.domain == domain) & (silences.c.ends_at > now) & (silences.c.begins_at <= now)
-    return list(tx.execute(select(silences).where(mine).order_by(silences.c.id)))
+_AT, _OF = bindparam("now"), bindparam("of")
+_IN_FORCE = (
+    select(silences)
+    .where(silences.c.domain == _OF, silences.c.ends_at > _AT, silences.c.begins_at <= _AT)
+    .order_by(silences.c.id)
+)
+
+
+def in_force(tx: Connection, domain: str, now: int) -> Sequence[Row[Any]]:
+    return tx.execute(_IN_FORCE, {"of": domain, "now": now}).all()
 
 
 def matches(row: Row[Any], type_: str | None, event: Row[Any], city: City) -> bool:

@@ -19,6 +19,15 @@ from citybrain.store.tables import cases, events, reporters, work_orders
 
 EVENTS_SHOWN = 20  # in a message: a storm of reports must not make a webhook of megabytes
 
+_position = func.row_number().over(partition_by=events.c.case_id, order_by=events.c.id).label("position")
+_numbered = (
+    select(events.c.id, _position).where(events.c.case_id.in_(bindparam("ids", expanding=True))).subquery("numbered")
+)
+_EARLIEST = (
+    select(events)
+    .where(events.c.id.in_(select(_numbered.c.id).where(_numbered.c.position <= EVENTS_SHOWN)))
+    .order_by(events.c.id)
+)
 _REPORTERS = select(reporters).where(reporters.c.event_id.in_(bindparam("ids", expanding=True)))
 
 
@@ -93,12 +102,8 @@ def _events_of(
     wanted = [amendment.case["id"] for amendment in amendments if amendment.messages]
     found: dict[str, list[Row[Any]]] = {id_: list(opening[id_][:EVENTS_SHOWN]) for id_ in wanted if id_ in opening}
     others = [case_id for case_id in wanted if case_id not in found]
-    position = func.row_number().over(partition_by=events.c.case_id, order_by=events.c.id).label("position")
     for start in range(0, len(others), 500):
-        some = events.c.case_id.in_(others[start : start + 500])
-        numbered = select(events.c.id, position).where(some).subquery()
-        earliest = select(numbered.c.id).where(numbered.c.position <= EVENTS_SHOWN)
-        for row in tx.execute(select(events).where(events.c.id.in_(earliest)).order_by(events.c.id)):
+        for row in tx.execute(_EARLIEST, {"ids": others[start : start + 500]}):
             found.setdefault(row.case_id, []).append(row)
     persons = _persons(tx, [row.id for rows in found.values() for row in rows])
     return {case_id: [_told(row, persons.get(row.id)) for row in rows] for case_id, rows in found.items()}
