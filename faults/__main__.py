@@ -1,19 +1,22 @@
 """`python -m faults`: a seeded campaign on SQLite, PostgreSQL or both, control runs with planted bugs, and the sum of
 earlier results."""
 
-import asyncio
+import atexit
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 
 import click
+import uvloop
 
 from faults import results, smalldisk
 from faults.campaign import SETTLE_SECONDS, Campaign, Outcome, Step, plan, usable
+from faults.checker import WRONG
 from faults.inside.planted import BUGS
 from faults.installation import Installation
 from faults.kinds import KINDS, STORES
@@ -72,7 +75,7 @@ def main(
         if out:
             results.save(made, out)
         click.echo(results.table(made))
-        sys.exit(any(each[name] for each in made for name in outcome.findings.WRONG))
+        sys.exit(any(each[name] for each in made for name in WRONG))
 
 
 def run(
@@ -83,18 +86,30 @@ def run(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     editions.mkdir(parents=True, exist_ok=True)
-    disk = Path(tempfile.mkdtemp(prefix="citybrain-faults-"))
-    disk.chmod(0o755)
-    small = smalldisk.mount(disk)
-    tell(f"{store}{f', planted: {planted}' if planted else ''}; logs in {folder}" + ("" if small else "; no small disk here"))
+    disk, small = _disk()
+    tell(f"{store}{f', planted: {planted}' if planted else ''}; logs in {folder}")
     here = Installation(folder, disk, editions.resolve(), store, Random(seed), small, planted)
     campaign = Campaign(here, folder, seed, rate, tell, settle)
     try:
-        return asyncio.run(campaign.run(steps(here), goes_on))
+        return uvloop.run(campaign.run(steps(here), goes_on))
     finally:
         here.end()
-        if not small:
-            shutil.rmtree(disk, ignore_errors=True)
+        shutil.rmtree(disk, ignore_errors=True)
+        disk.mkdir(mode=0o755)
+
+
+@cache
+def _disk() -> tuple[Path, bool]:
+    """A folder for the store that everybody may enter, empty; and whether it is on a small disk of its own."""
+    outer = Path(tempfile.mkdtemp(prefix="citybrain-faults-"))
+    outer.chmod(0o755)
+    atexit.register(shutil.rmtree, outer, ignore_errors=True)
+    if small := smalldisk.mount(outer):
+        atexit.register(smalldisk.unmount, outer)  # before it is removed
+    else:
+        tell("this kernel gives us no small disk: it will not be full")
+    (outer / "store").mkdir()
+    return outer / "store", small
 
 
 def _finds(bug: str, stores: Sequence[str], editions: Path, work: Path) -> bool:
@@ -103,7 +118,7 @@ def _finds(bug: str, stores: Sequence[str], editions: Path, work: Path) -> bool:
     for store in stores:
         kinds = [KINDS[name] for name in BUGS[bug].revealed_by]
         steps = [Step((kind,), quiet=True) for kind in kinds * CONTROL_TIMES]
-        outcome = run(store, lambda _, steps=steps: iter(steps), lambda _: True, 1, 60.0, editions, work, bug, CONTROL_SETTLE)  # type: ignore[misc]
+        outcome = run(store, lambda _, steps=steps: iter(steps), lambda here: not here.late, 1, 60.0, editions, work, bug, CONTROL_SETTLE)  # type: ignore[misc]
         as_ = [name for name in BUGS[bug].as_ if name in outcome.findings.wrong]
         tell(f"planted on {store}: {bug}: " + (f"found ({', '.join(as_)})" if as_ else "NOT FOUND"))
         tell_wrong(outcome)

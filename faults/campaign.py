@@ -12,7 +12,7 @@ from typing import Any
 
 from citybrain.store.database import StoreUnavailable
 from faults.checker import SOURCE, Findings, check
-from faults.installation import Installation
+from faults.installation import READY_SECONDS, Installation
 from faults.kinds import KINDS, Kind, NotReached
 from faults.kinds.broker import wiped
 from faults.ledgers import Ledger
@@ -23,6 +23,7 @@ SETTLE_SECONDS = 60.0
 SINGLES = 2  # then several at once
 AT_ONCE = 4
 QUIET = 0.4  # of the breakages: nothing is posted from then until all has recovered, so nobody else rings
+BURST_SECONDS = 1.0  # somewhere in the burst something breaks
 FINALE = 1_000  # events
 TOGETHER = "several at once"
 LOOK_SECONDS = 0.1
@@ -73,7 +74,7 @@ class Campaign:
         self._settle = settle
         self._clients, self._received = (folder / f"{name}.ledger" for name in ("clients", "receivers"))
         self.outcome = Outcome()
-        self._late: list[str] = []
+        self.late: list[str] = []  # what was not settled in time
 
     async def run(self, steps: Iterator[Step], goes_on: Callable[["Campaign"], bool]) -> Outcome:
         """Steps as long as `goes_on`, then the end that nobody but patrol can repair, then the checker."""
@@ -94,22 +95,21 @@ class Campaign:
             await load
             await self._recover(set(self.load.waiting), "the end")
             await self._release()
-            await self.here.stop()
         finally:
-            load.cancel()
-            for task in kept:
+            for task in (load, *kept):
                 task.cancel()
+            await self.load.close()
+            await self.here.stop()
             clients.close()
             receivers.close()
-        await self.load.close()
-        self.outcome.findings = await asyncio.to_thread(self._check)
+        await asyncio.to_thread(self._check, self.outcome.findings)
         return self.outcome
 
     async def _take(self, step: Step) -> None:
         done: list[Kind] = []
         rng = self.here.rng
-        for burst in [max(kind.burst for kind in step.kinds)]:
-            self.load.burst(burst)
+        self.load.burst(max(kind.burst for kind in step.kinds))
+        await asyncio.sleep(rng.uniform(0, BURST_SECONDS))
         async with AsyncExitStack() as broken:
             for kind in step.kinds:
                 with suppress(NotReached):
@@ -146,9 +146,9 @@ class Campaign:
                 return time.monotonic() - begun
             if now - begun > self._settle:
                 waits = await self._unsettled(before)
-                self._late += [f"event {number} {why} {self._settle:.0f} s after {after}" for number, why in waits.items()]
+                self.late += [f"event {number} {why} {self._settle:.0f} s after {after}" for number, why in waits.items()]
                 if not whole:
-                    self._late.append(f"not everything runs {self._settle:.0f} s after {after}")
+                    self.outcome.findings.down.append(f"not everything runs {self._settle:.0f} s after {after}")
                 return now - begun
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -172,6 +172,7 @@ class Campaign:
 
     async def _release(self) -> None:
         """Operators need not wait for the next attempt of what has failed: they switch an endpoint off and on."""
+        await self.here.until_whole(READY_SECONDS)
         for endpoint in self.here.endpoint_ids:
             for action in ("disable", "enable"):
                 await self.here.call("POST", f"/api/v1/endpoints/{endpoint}/{action}")
@@ -182,15 +183,14 @@ class Campaign:
                 return
             await asyncio.sleep(0.2)
 
-    def _check(self) -> Findings:
-        found = check(self._clients, self._received, self.here.record)
-        found.unsettled += self._late
+    def _check(self, found: Findings) -> None:
+        check(self._clients, self._received, self.here.record, found)
+        found.unsettled += self.late
         found.unexpected += self.load.refused
         stored = self.here.command("check", "--store")
         if stored.returncode:
             wrong = [line for line in stored.stdout.splitlines() if "BROKEN" in line]
             found.broken += wrong or [stored.stderr[-500:]]
-        return found
 
 
 def usable(here: Installation, only: Sequence[str] = ()) -> list[Kind]:

@@ -19,6 +19,7 @@ from faults.ledgers import lines
 from faults.receiver import WHOLE
 from faults.settling import source_ids
 
+WRONG = ("lost", "undelivered", "unexpected", "duplicated", "unsettled", "broken", "down")
 SOURCE = "gateway"
 AT_ONCE_MS = 2_000  # two whole answers to one message within this: two workers held it at one time
 SLACK_MS = 2_000  # timestamps of attempts are whole seconds
@@ -41,26 +42,23 @@ class Findings:
     duplicated: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-
-    WRONG = ("lost", "undelivered", "unexpected", "duplicated", "unsettled", "broken")
+    down: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> dict[str, list[str]]:
-        return {name: found for name in self.WRONG if (found := getattr(self, name))}
+        return {name: found for name in WRONG if (found := getattr(self, name))}
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def check(clients: Path, receivers: Path, store: Store) -> Findings:
+def check(clients: Path, receivers: Path, store: Store, found: Findings) -> None:
     """Once everything has ended. The store's own promises are `citybrain check --store`'s."""
-    found = Findings()
     with store.read() as tx:
         _events(tx, clients, found)
         found.duplicated += _effects(tx)
         _feedback(tx, clients, found)
         _deliveries(tx, receivers, found)
-    return found
 
 
 def _events(tx: Connection, clients: Path, found: Findings) -> None:

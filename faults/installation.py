@@ -35,6 +35,7 @@ Heard = Callable[[int, str], None]
 HOSTS = ("city", "parts")
 DOMAINS = (("grid", "fire"), ("water", "environment"), ("emergency", "market"))
 START_SECONDS = 120.0
+READY_SECONDS = 30.0  # a process that was started again is waited for before anything else is done
 POSTGRESQL = "-c shared_buffers=128MB -c max_wal_size=96MB -c min_wal_size=80MB -c max_connections=60"
 INSIDE = Path(__file__).parent / "inside"
 
@@ -81,7 +82,8 @@ class Installation:
             part.start()
         self._keeper = asyncio.create_task(self._keep_running())
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10))
-        await self.until_whole(START_SECONDS)
+        if not await self.until_whole(START_SECONDS):
+            raise RuntimeError(f"the installation does not start; see the logs in {self.folder}")
         for receiver, domains in zip(self.receivers, DOMAINS, strict=True):
             body = {"name": receiver.name, "url": receiver.url, "domains": domains}
             self.endpoint_ids.append((await self.call("POST", "/api/v1/endpoints", body))["id"])
@@ -180,12 +182,12 @@ class Installation:
                 return False
         return True
 
-    async def until_whole(self, seconds: float) -> None:
+    async def until_whole(self, seconds: float) -> bool:
+        """Whether it became whole in time: it cannot while something else is broken."""
         ends = time.monotonic() + seconds
-        while not await self.is_whole():
-            if time.monotonic() > ends:
-                raise RuntimeError(f"the installation does not become whole; see the logs in {self.folder}")
+        while not (whole := await self.is_whole()) and time.monotonic() < ends:
             await asyncio.sleep(0.1)
+        return whole
 
     async def call(self, method: str, path: str, body: object = None) -> dict[str, str]:
         """As the admin, at the first API."""

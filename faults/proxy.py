@@ -17,7 +17,6 @@ class Link:
         self._flows.set()
         self._lose: tuple[bytes, int] = (b"", 0)
         self._open: set[asyncio.Transport | asyncio.WriteTransport] = set()
-        self.lost = 0
         self.port = 0
 
     async def start(self) -> None:
@@ -37,7 +36,7 @@ class Link:
     def lose_replies(self, to: bytes, times: int) -> None:
         """The next `times` requests that contain `to` reach the server; when it answers, the client's connection breaks
         off instead. The client cannot know what became of them."""
-        self._lose, self.lost = (to, times), 0
+        self._lose = to, times
 
     def heal(self) -> None:
         self._is_cut, self._lose = False, (b"", 0)
@@ -58,32 +57,32 @@ class Link:
             return
         self._open |= {writer.transport, back.transport}
         pair = Pair()
-        ways = (self._requests(reader, back, pair), self._answers(there, writer, pair))
-        with suppress(OSError, asyncio.CancelledError):
-            await asyncio.gather(*ways, return_exceptions=True)
+        await asyncio.gather(self._requests(reader, back, pair), self._answers(there, writer, pair))
         for end in (writer, back):
             end.transport.abort()
             self._open.discard(end.transport)
 
     async def _requests(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, pair: "Pair") -> None:
-        while data := await reader.read(CHUNK):
-            await self._flows.wait()
-            what, times = self._lose
-            if times and what in data:
-                self._lose, pair.loses_next = (what, times - 1), True
-            server.write(data)
-            await server.drain()
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                await self._flows.wait()
+                what, times = self._lose
+                if times and what in data:
+                    self._lose, pair.loses_next = (what, times - 1), True
+                server.write(data)
+                await server.drain()
         server.close()
 
     async def _answers(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter, pair: "Pair") -> None:
-        while data := await reader.read(CHUNK):
-            await self._flows.wait()
-            if pair.loses_next:
-                self.lost += 1
-                break
-            client.write(data)
-            await client.drain()
-        client.transport.abort() if pair.loses_next else client.close()
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                await self._flows.wait()
+                if pair.loses_next:
+                    client.transport.abort()
+                    return
+                client.write(data)
+                await client.drain()
+        client.close()
 
 
 class Pair:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.campaign import TOGETHER, Outcome
-from faults.checker import Findings
+from faults.checker import WRONG
 
 COUNTS = ("attempted", "acknowledged", "recovered", "webhooks", "repeats", "answers")
 STORES = ("sqlite", "postgresql")
@@ -36,7 +36,7 @@ def table(results: Sequence[Result]) -> str:
     stores = [store for store in STORES if any(each["store"] == store for each in results)]
     sums = {store: _sum([each for each in results if each["store"] == store]) for store in stores}
     rows = [["", *stores, "together"], ["---", *["---:"] * (len(stores) + 1)]]
-    for name in ("shards", "minutes", "kinds", "injections", *COUNTS, *Findings.WRONG):
+    for name in ("shards", "minutes", "kinds", "injections", *COUNTS, *WRONG):
         figures = [sums[store][name] for store in stores]
         whole = len({kind for each in results for kind in each["injections"]}) if name == "kinds" else sum(figures)
         rows.append([name, *(f"{figure:,}" for figure in figures), f"{whole:,}"])
@@ -49,7 +49,7 @@ def _sum(results: Sequence[Result]) -> Counter[str]:
         found["injections"] += sum(each["injections"].values())
         for name in COUNTS:
             found[name] += each[name]
-        for name in Findings.WRONG:
+        for name in WRONG:
             found[name] += len(each[name])
     found["kinds"] = len({kind for each in results for kind in each["injections"]})
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
 RECURSIVE, PRIVATE = 1 << 14, 1 << 18
+DETACH = 2
 SIZE_MB = 768
 SPARE = 1 << 16  # bytes; a file that takes the rest leaves less
 
@@ -28,6 +29,10 @@ def mount(folder: Path) -> bool:
         return False
     options = f"size={SIZE_MB}m,mode=755,uid={user},gid={group}".encode()
     return bool(libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, options) == 0)
+
+
+def unmount(folder: Path) -> None:
+    ctypes.CDLL(None).umount2(os.fsencode(folder), DETACH)
 
 
 def fill(folder: Path) -> Path:

@@ -89,13 +89,13 @@ BUGS = {
     "no repair": Bug(
         "patrol does not ring for what was forgotten",
         (("workers.patrol", "waiting_queues", lambda _: lambda _here: []),),
-        ("API killed before it rings", "broker wiped"),
+        ("broker wiped",),
         ("unsettled",),
     ),
     "acknowledge before commit": Bug(
         "the sender is answered while the transaction is still open",
         (("citybrain.store.database", "Store.transact", _committed_late),),
-        ("API killed",),
+        ("API killed right after an answer",),
         ("lost",),
     ),
     "record before sending": Bug(

@@ -26,6 +26,10 @@ POINTS = {
     "intake-before-answer": Point(
         "citybrain.intake.committer", "_answer", "before", "serve", "committed and rung, the sender is not answered"
     ),
+    "after-answer": Point(
+        "uvicorn.protocols.http.httptools_impl", "RequestResponseCycle.send", "after", "serve",
+        "somebody has just been answered",
+    ),
     "feedback-before-commit": Point(
         "citybrain.casework.feedback", "write", "after", "serve", "a department's answer is written, not committed"
     ),

@@ -16,6 +16,7 @@ DEATHS = {
     "API killed before its commit": "intake-before-commit",
     "API killed before it rings": "intake-before-ring",
     "API killed before it answers": "intake-before-answer",
+    "API killed right after an answer": "after-answer",
     "API killed before the commit of a feedback": "feedback-before-commit",
     "worker killed after its claim": "after-claim",
     "worker killed after the effect, before the commit": "effect-before-commit",

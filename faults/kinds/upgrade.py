@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from faults.installation import Installation
+from faults.installation import READY_SECONDS, Installation
 from faults.kinds import kind
 
 FULL = 3_000
@@ -30,4 +30,4 @@ async def _restart(here: Installation, *names: str) -> None:
     for name in names:
         await asyncio.to_thread(here.parts[name].stop)
         here.parts[name].start()
-        await here.until_whole(60)
+        await here.until_whole(READY_SECONDS)
