@@ -21,7 +21,9 @@ class NotAvailable(Exception):
 class Postgresql:
     """A server of its own on loopback, as durable as it comes (synchronous_commit and fsync are on)."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, settings: str = MEMORY) -> None:
+        """`folder`: an empty one for its data, which every user may enter; default: a temporary one a start."""
+        self._given, self._settings = folder, settings
         if importlib.util.find_spec("psycopg") is None:
             raise NotAvailable("PostgreSQL is not available in this checkout: citybrain needs psycopg for it")
         self._binaries = _binaries()
@@ -29,17 +31,32 @@ class Postgresql:
 
     def start(self) -> str:
         """The database's address."""
-        self._folder = Path(tempfile.mkdtemp(prefix="bench-postgresql-"))
+        self._folder = self._given or Path(tempfile.mkdtemp(prefix="bench-postgresql-"))
         if self._user is not None:
             os.chown(self._folder, self._user, -1)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+            self.port = free.getsockname()[1]
         self._run("initdb", "-D", "data", "-U", "citybrain", "-A", "trust", "-E", "UTF8", "--no-locale")
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= {MEMORY}"
+        self.resume()
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "citybrain", "citybrain")
+        return f"postgresql://citybrain@127.0.0.1:{self.port}/citybrain"
+
+    def resume(self) -> None:
+        """On what is there; a server that was halted recovers first."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= {self._settings}"
         self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start")
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "citybrain", "citybrain")
-        return f"postgresql://citybrain@127.0.0.1:{self._port}/citybrain"
+
+    def halt(self) -> None:
+        """As a power cut leaves it."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+
+    def is_running(self) -> bool:
+        try:
+            os.kill(self.process_id(), 0)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def process_id(self) -> int:
         return int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
