@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 DAY_MS = 86_400_000
 # Every action on a case, in the order in which the table of steps has them.
 Action = Literal[
-    "file", "dispatch", "relocate", "reassign", "return", "extend", "suspend", "resume", "supervise", "note",
-    "verify", "rework", "close", "reopen", "appeal", "judge", "merge", "split", "void",
+    "file", "dispatch", "relocate", "reassign", "return", "extend", "suspend", "ask", "grant", "resume", "supervise",
+    "note", "verify", "rework", "close", "reopen", "appeal", "judge", "merge", "split", "void",
 ]  # fmt: skip
 Photographed = Literal["verify", "rework", "close", "completed"]
 Minutes = Annotated[int, Field(ge=1, le=7 * 1440)]
@@ -57,11 +57,12 @@ THRESHOLDS = (
     Threshold(code="overdue_twice", name="超期一倍升级督办", past=1),
 )
 # Who supervises and who commands are separate: the supervisor grants time and judges, the dispatcher hands out work.
+# Who has `grant` answers what others ask for, as far as it is theirs to do: `extend`, `suspend`.
 DUTIES: dict[str, tuple[Action, ...]] = {
-    "clerk": ("file", "relocate", "merge", "split", "void", "note"),
-    "dispatcher": ("dispatch", "reassign", "relocate", "return", "merge", "split", "resume", "note"),
-    "verifier": ("verify", "note"),
-    "supervisor": ("supervise", "extend", "suspend", "resume", "rework", "close", "reopen", "judge", "note"),
+    "clerk": ("file", "relocate", "merge", "split", "void", "ask", "note"),
+    "dispatcher": ("dispatch", "reassign", "relocate", "return", "merge", "split", "resume", "ask", "note"),
+    "verifier": ("verify", "ask", "note"),
+    "supervisor": ("supervise", "extend", "suspend", "grant", "resume", "rework", "close", "reopen", "judge", "note"),
 }
 
 

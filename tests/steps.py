@@ -18,6 +18,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "return": {"reason": "不属于我单位职责"},
     "extend": {"until": "2025-03-06T12:00:00+08:00", "reason": "等待配件"},
     "suspend": {"until": "2025-03-20T12:00:00+08:00", "reason": "等待拆迁"},
+    "ask": {"what": "suspend", "until": "2025-03-20T12:00:00+08:00", "reason": "等待拆迁"},
+    "grant": {"granted": True},
     "resume": {},
     "supervise": {"reason": "群众催办"},
     "note": {"text": "已电话联系"},

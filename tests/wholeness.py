@@ -63,6 +63,8 @@ def _nothing_is_that_the_practice_forbids(case: Row[Any], told: Rows) -> None:
     bounced = [entry for entry in told if entry.action == "supervised" and '"returned_twice"' in entry.data]
     assert case.extensions == actions.count("extended") <= 2
     assert case.reworks == actions.count("reworked")
+    asked = actions.count("asked") - sum(map(actions.count, ("granted", "refused", "lapsed")))
+    assert asked == (case.asked is not None)
     assert len(bounced) == (case.returns >= 2)
     assert case.appointed == ("appointed" in actions)
 
@@ -73,6 +75,9 @@ def _patrol_looks_at_whatever_time_can_change(case: Row[Any], now: int) -> None:
         assert case.look_at is None
     if case.status == "suspended":
         assert case.look_at == case.suspended_until
+    if case.asked:
+        assert case.status in ("filed", *OUT)
+        assert case.asked["expires_at"] is None or case.look_at <= case.asked["expires_at"] + 1
     if case.status in OUT and case.due_at and case.due_at > now:
         assert case.supervision < 4
         assert case.look_at is not None

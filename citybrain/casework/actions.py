@@ -5,7 +5,7 @@ from typing import cast
 
 from sqlalchemy import Connection
 
-from citybrain.casework import appealing, effects, grouping
+from citybrain.casework import appealing, asking, effects, grouping
 from citybrain.casework.amendment import Amendment, load
 from citybrain.casework.attachments import check_named
 from citybrain.casework.beside import Beside
@@ -26,6 +26,8 @@ _EFFECTS: dict[Action, Callable[[Amendment, Turn], list[Amendment] | None]] = {
     "return": effects.return_,
     "extend": effects.extend,
     "suspend": effects.suspend,
+    "ask": asking.ask,
+    "grant": asking.refuse,
     "resume": effects.resume,
     "supervise": effects.supervise,
     "note": effects.note,
@@ -61,6 +63,8 @@ def decide(turn: Turn, amendment: Amendment, action: str) -> list[Amendment]:
         action = "rework"
         if not turn.request.reason:
             raise invalid("reason", "a failed verification requires it", "say what is still wrong")
+    if action == "grant":
+        action, turn = asking.granted(amendment, turn)
     also = _EFFECTS[cast(Action, action)](amendment, turn) or []
     if target := step_of(action).target:
         case["status"] = target

@@ -70,6 +70,9 @@ class Amendment:
             "left_seconds": None,
             "reason": None,
             "responsible": None,
+            "limit_amount": None,
+            "limit_unit": None,
+            "supervision": 0,
         }
         self.orders[order["id"]] = order
         self.new_orders.add(order["id"])

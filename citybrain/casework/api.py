@@ -40,6 +40,7 @@ def list_cases(
     department: Word = None,
     overdue: Annotated[bool | None, Query()] = None,
     muted: Annotated[bool | None, Query(description="kept without dispatch: silenced or inhibited")] = None,
+    asked: Annotated[bool | None, Query(description="an extension or suspension asked for waits for an answer")] = None,
     q: Word = None,
     sort: Word = None,
     cursor: Cursor = None,
@@ -47,10 +48,18 @@ def list_cases(
 ) -> dict[str, Any]:
     """`status` may be several with commas, or `open`; `sort`: newest, oldest, due, grade, updated."""
     key.require(May.READ_CASES)
-    asked = {"status": status, "domain": domain, "division": division, "department": department, "overdue": overdue}
-    asked["muted"] = muted
+    wanted: dict[str, Any] = {"status": status, "domain": domain, "division": division, "department": department}
+    wanted |= {
+        "overdue": overdue,
+        "muted": muted,
+        "asked": asked,
+        "q": q,
+        "sort": sort,
+        "cursor": cursor,
+        "limit": limit,
+    }
     with here.store.read() as tx:
-        return reading.list_cases(tx, key, here, asked | {"q": q, "sort": sort, "cursor": cursor, "limit": limit})
+        return reading.list_cases(tx, key, here, wanted)
 
 
 @routes.get("/cases/{case_id}")

@@ -40,6 +40,7 @@ class Clock(StrEnum):
     EXTENDED = "extended"
     STOPS = "stops"
     GOES_ON = "goes on"
+    AS_ASKED = "what was asked for, once it is granted"
     AGAIN = "the whole limit again"
     ENDS = "ends"
 
@@ -81,6 +82,8 @@ STEPS: dict[Action, Step] = {
     "return": _step("dispatched accepted", "returned", "reason"),
     "extend": _step("dispatched accepted", None, "until", "reason", clock=Clock.EXTENDED),
     "suspend": _step("filed dispatched accepted", "suspended", "until", "reason", clock=Clock.STOPS),
+    "ask": _step("filed dispatched accepted", None, "what", "until", "reason", by=[Role.SYSTEM]),
+    "grant": _step("filed dispatched accepted", None, "granted", clock=Clock.AS_ASKED),
     "resume": _step("suspended", None, clock=Clock.GOES_ON),
     "supervise": _step(_ANY_OPEN, None, "reason"),
     "note": _step(_ANY_OPEN, None, "text"),

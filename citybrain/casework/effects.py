@@ -6,7 +6,7 @@ from citybrain.casework import handling_clock
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import OrderStatus, Status
 from citybrain.casework.opening import LEVELS, dispatch_to
-from citybrain.casework.supervision import urge
+from citybrain.casework.supervision import lapse, urge
 from citybrain.casework.turn import Turn
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
@@ -112,6 +112,12 @@ def bounced(amendment: Amendment, city: City) -> None:
 
 
 def extend(amendment: Amendment, turn: Turn) -> None:
+    lapse(amendment, "extended")
+    handling_clock.extend(amendment, extended_until(amendment, turn), turn.request.reason or "")
+
+
+def extended_until(amendment: Amendment, turn: Turn) -> int:
+    """Raises Problem 422 for a time that cannot be granted."""
     until, limits = _later(turn, amendment.at), turn.city.practice.extension.limits
     if until <= amendment.case["due_at"]:
         raise invalid("until", "it is not later than the present deadline", "name a later time")
@@ -119,14 +125,19 @@ def extend(amendment: Amendment, turn: Turn) -> None:
     if until > latest:
         remedy = f"until {rfc3339(latest, turn.city.zone)} at the latest"
         raise invalid("until", f"an extension adds at most {limits:g} of the original limit", remedy)
-    handling_clock.extend(amendment, until, turn.request.reason or "")
+    return until
 
 
 def suspend(amendment: Amendment, turn: Turn) -> None:
+    until = suspended_until(amendment, turn)
+    handling_clock.suspend(amendment, until, turn.request.reason or "", turn.city)
+
+
+def suspended_until(amendment: Amendment, turn: Turn) -> int:
     until, days = _later(turn, amendment.at), turn.city.practice.suspension_days
     if until > amendment.at + days * DAY_MS:
         raise invalid("until", f"a case is suspended for {days} days at most", "name an earlier time")
-    handling_clock.suspend(amendment, until, turn.request.reason or "", turn.city)
+    return until
 
 
 def resume(amendment: Amendment, turn: Turn) -> None:
@@ -142,14 +153,14 @@ def note(amendment: Amendment, turn: Turn) -> None:
 
 
 def verify(amendment: Amendment, turn: Turn) -> None:
-    amendment.note("verified", passed=True, text=turn.request.text, **_evidence(turn))
+    amendment.note("verified", passed=True, text=turn.request.text, **evidence(turn))
 
 
 def rework(amendment: Amendment, turn: Turn) -> None:
     """返工: the same departments once more, with the whole limit again; what they did before stays on record."""
     amendment.case["reworks"] += 1
     _again_to_all(amendment, turn)
-    amendment.note("reworked", reason=turn.request.reason, due_at=amendment.case["due_at"], **_evidence(turn))
+    amendment.note("reworked", reason=turn.request.reason, due_at=amendment.case["due_at"], **evidence(turn))
 
 
 def reopen(amendment: Amendment, turn: Turn) -> None:
@@ -174,7 +185,7 @@ def close(amendment: Amendment, turn: Turn) -> None:
     told = {o["department"]: o for o in amendment.orders.values() if o["status"] == OrderStatus.COMPLETED}
     for order in told.values():
         amendment.tell("case.closed", order["id"])
-    amendment.note("closed", text=turn.request.text, **_evidence(turn))
+    amendment.note("closed", text=turn.request.text, **evidence(turn))
 
 
 def void(amendment: Amendment, turn: Turn) -> None:
@@ -184,7 +195,7 @@ def void(amendment: Amendment, turn: Turn) -> None:
     amendment.note("voided", reason=turn.request.reason)
 
 
-def _evidence(turn: Turn) -> dict[str, list[str]]:
+def evidence(turn: Turn) -> dict[str, list[str]]:
     return {"attachments": turn.request.attachments} if turn.request.attachments else {}
 
 

@@ -72,6 +72,19 @@ def _extending(now: Situation) -> str | None:
     return None
 
 
+def _asking(now: Situation) -> str | None:
+    asked = now.case["asked"]
+    return f"{asked['asked_by']} has asked for `{asked['what']}`, which waits for an answer" if asked else None
+
+
+def _granting(now: Situation) -> str | None:
+    asked = now.case["asked"]
+    if asked is None:
+        return "nothing that was asked for waits for an answer"
+    late = asked["expires_at"] is not None and now.at > asked["expires_at"]
+    return "what was asked for has lapsed: the due time has passed" if late else None
+
+
 def _closing(now: Situation) -> str | None:
     if not now.open_parts:
         return None
@@ -113,6 +126,8 @@ class Rule:
 RULES: dict[Action, Rule] = {
     "return": Rule("the lead is appointed", _returning),
     "extend": Rule("without deadline, extended often enough, overdue", _extending),
+    "ask": Rule("something asked for waits", _asking),
+    "grant": Rule("nothing waits, or it has lapsed at the due time", _granting),
     "close": Rule("a case of one of its divisions is open", _closing),
     "reopen": Rule("closed too long ago", _reopening),
     "appeal": Rule("closed too long ago", _appealing),

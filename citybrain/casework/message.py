@@ -21,6 +21,8 @@ def compose(amendments: Iterable[Amendment], events: Mapping[str, list[dict[str,
             data = _data(amendment.case, order, shown, city)
             if type_ == "work_order.supervised":
                 data["supervision"] = _supervision(amendment)
+            if answered := _answered(amendment):
+                data["asked"] = answered
             department = order["department"] if order else amendment.case["lead"]
             messages.append(Message(type_, at, amendment.case, department, order_id, position, data))
     return messages
@@ -30,6 +32,12 @@ def _supervision(amendment: Amendment) -> dict[str, Any]:
     """The highest level that was raised, or that a person urged, and why."""
     told = [entry.data for entry in amendment.entries if entry.action == "supervised"][-1:]
     return {"level": amendment.case["supervision"], "reason": told[0]["reason"] if told else None}
+
+
+def _answered(amendment: Amendment) -> dict[str, Any] | None:
+    """What became of an extension or a suspension that somebody asked for."""
+    told = [each for each in amendment.entries if each.action in ("granted", "refused", "lapsed")]
+    return {"outcome": told[-1].action} | {name: told[-1].data[name] for name in ("what", "reason")} if told else None
 
 
 def deadline(row: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select
 
 from citybrain.casework.appealing import appeals_of
+from citybrain.casework.asking import asked_dict
 from citybrain.casework.beside import open_parts
 from citybrain.casework.case import OPEN, Status
 from citybrain.casework.hindrance import Situation, possible_actions
@@ -90,6 +91,8 @@ def filtered(query: Select[Any], city: City, asked: Mapping[str, Any], now: int)
         query = query.where(late if asked["overdue"] else ~func.coalesce(late, False))
     if asked.get("muted") is not None:
         query = query.where(MUTED if asked["muted"] else ~MUTED)
+    if asked.get("asked") is not None:
+        query = query.where(cases.c.asked.isnot(None) if asked["asked"] else cases.c.asked.is_(None))
     if q := asked.get("q"):
         query = query.where(contains(q, cases.c.title, cases.c.number))
     return query
@@ -104,6 +107,7 @@ def short(row: Row[Any], city: City, now: int) -> dict[str, Any]:
         "merged_into": row.merged_into,
         **{name: getattr(row, name) for name in ("related_to", "parent_id", "inhibited_by", "silence_id")},
         "deadline": deadline(values, city, now),
+        "asked": asked_dict(values["asked"], city),
         "stage": stage(row, city, now),
         "supervision": row.supervision,
         "opened_at": rfc3339(row.opened_at, city.zone),

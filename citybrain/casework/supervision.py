@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from citybrain.casework.amendment import Amendment
-from citybrain.casework.case import ENDED, IN_HAND, Status, is_muted
+from citybrain.casework.case import ENDED, IN_HAND, Status, is_muted, legal_actions
 from citybrain.casework.handling_clock import resume
 from citybrain.city import City
 from citybrain.deadline import Calendar, Limit, clock_of
@@ -26,11 +26,14 @@ def schedule(amendment: Amendment, city: City) -> None:
         minutes = 0 if is_muted(case) else _minutes(case["status"], practice)  # nobody is to dispatch what is muted
         case["stage_due_at"] = amendment.at + minutes * MINUTE_MS if minutes else None
         case["stage_supervised"] = False
+    if case["asked"] and case["asked"]["what"] not in legal_actions(case["status"]):
+        lapse(amendment, "moved_on")
     moved = case["due_at"] != amendment.due_before and case["due_at"] is not None
     if moved and case["supervision"]:  # what lies ahead again is raised again
         passed = sum(moment <= amendment.at for moment in _moments(case, city))
         case["supervision"] = min(case["supervision"], passed)
-    case["look_at"] = _look_at(amendment, city)
+    expires = _expires(case)
+    case["look_at"] = min(filter(None, (_look_at(amendment, city), expires and expires + 1)), default=None)
 
 
 def look(amendment: Amendment, city: City) -> None:
@@ -38,6 +41,8 @@ def look(amendment: Amendment, city: City) -> None:
     case, now = amendment.case, amendment.at
     if case["status"] == Status.SUSPENDED and case["suspended_until"] <= now:
         resume(amendment, city)
+    if (expires := _expires(case)) is not None and expires < now:
+        lapse(amendment, "unanswered")
     stage = STAGES.get(case["status"])
     if stage and not case["stage_supervised"] and case["stage_due_at"] is not None and case["stage_due_at"] < now:
         case["stage_supervised"] = True
@@ -51,11 +56,26 @@ def look(amendment: Amendment, city: City) -> None:
         urge(amendment, threshold.code, level=case["supervision"], name=threshold.name, due_at=case["due_at"])
 
 
+def lapse(amendment: Amendment, why: str) -> None:
+    """What was asked for is answered by nobody any more."""
+    asked, amendment.case["asked"] = amendment.case["asked"], None
+    if asked is None:
+        return
+    amendment.note("lapsed", what=asked["what"], until=asked["until"], asked_by=asked["asked_by"], reason=why)
+    for order in amendment.active():
+        amendment.tell("work_order.updated", order["id"])
+
+
 def urge(amendment: Amendment, reason: str, **more: object) -> None:
     """督办: whoever has it in hand is told to hurry."""
     for order in amendment.active():
         amendment.tell("work_order.supervised", order["id"])
     amendment.note("supervised", reason=reason, **more)
+
+
+def _expires(case: Mapping[str, Any]) -> int | None:
+    """Until when what was asked for may be granted."""
+    return case["asked"]["expires_at"] if case["asked"] else None
 
 
 def _minutes(status: str, practice: Practice) -> int:

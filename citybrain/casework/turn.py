@@ -30,6 +30,8 @@ class Request(BaseModel):
     reason: Words | None = None
     responsible: Words | None = None
     until: AwareDatetime | None = None
+    what: Literal["extend", "suspend"] | None = Field(None, description="that is asked for")
+    granted: Annotated[bool, Field(strict=True)] | None = None
     text: Words | None = None
     note: Words | None = Field(None, description="the same as `text`, as feedback calls it")
     attachments: list[Code] = Field(default_factory=list, max_length=20, description="ids of photos")
@@ -54,7 +56,7 @@ class Turn:
 
     tx: Connection
     request: Request
-    actor: str
+    key: Key
     installation: Installation
     visible: ColumnElement[bool]  # which other cases this key may touch
     visible_orders: ColumnElement[bool]
@@ -63,7 +65,11 @@ class Turn:
     @classmethod
     def of(cls, tx: Connection, request: Request, key: Key, here: Installation, beside: Beside) -> Self:
         visible = (cases_visible(key, here.city), work_orders_visible(key, here.city))
-        return cls(tx, request, key.name, here, *visible, beside)
+        return cls(tx, request, key, here, *visible, beside)
+
+    @property
+    def actor(self) -> str:
+        return self.key.name
 
     @property
     def city(self) -> City:

@@ -26,7 +26,7 @@ from citybrain.store.tables import events, reporters
 
 # The order in which people look for them; whatever else the table of steps has comes after.
 ORDER = ("dispatch", "file", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
-TEXTS = ("department", "type", "reason", "responsible", "text", "into", "work_order", "against", "appeal")
+TEXTS = ("department", "type", "reason", "responsible", "text", "into", "work_order", "against", "appeal", "what")
 AT_HAND = frozenset({"dispatch", "verify", "rework", "close", "resume", "reopen"})
 
 routes = page_routes()
@@ -91,6 +91,8 @@ def body_of(action: str, fields: Form, city: City) -> dict[str, Any]:
         body["passed"] = one(fields, "passed") != "false"
     if action == "judge":
         body["upheld"] = one(fields, "upheld") == "true"
+    if action == "grant":
+        body["granted"] = one(fields, "granted") == "true"
     if action == "relocate":
         body["location"] = location_of(fields)
     return body

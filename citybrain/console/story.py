@@ -182,8 +182,13 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
         lines.append(
             f"{department_name(here, data.get('department'))}：{word(words.AGAINST, data['against'])}{outcome}"
         )
+    elif action == "asked":
+        asking = data.get("department")
+        lines.append("申请部门：" + department_name(here, asking) if asking else "由中心人员提出")
     elif department := data.get("department"):
         lines.append("主办：" + department_name(here, department))
+    if what := data.get("what"):
+        lines.append("申请事项：" + word(words.ACTION, what))
     if assist := data.get("assist"):
         lines.append("协办：" + "、".join(department_name(here, code) for code in assist))
     if action == "reassigned" and data.get("before"):
@@ -196,7 +201,8 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
         lines.append("依据：" + _winner(str(data["rule"])))
     if reason := data.get("reason"):
         automatic = words.SUPERVISED_BECAUSE | {"relocated": "位置更正后责任部门改变"}
-        lines.append("原因：" + words.TRIAGE_REASON.get(reason, automatic.get(reason, reason)))
+        known = words.LAPSED_BECAUSE if action == "lapsed" else words.TRIAGE_REASON | automatic
+        lines.append("原因：" + known.get(reason, reason))
     if data.get("responsible") and action in ("returned", "feedback"):
         lines.append("认为应由：" + str(data["responsible"]))
     lines += [f"{name}：{data[field]}" for field, name in (("text", "内容"), ("note", "说明")) if data.get(field)]

@@ -55,6 +55,8 @@ ACTION = {
     "return": "退回",
     "extend": "延期",
     "suspend": "挂账",
+    "ask": "申请延期或挂账",
+    "grant": "审批申请",
     "resume": "恢复办理",
     "supervise": "督办",
     "note": "备注",
@@ -76,6 +78,8 @@ ACTION_HINT = {
     "return": "代部门退回，等待重新派遣",
     "extend": "把处置时限延到指定时间",
     "suspend": "暂停计时，到期自动恢复",
+    "ask": "提出申请，批准后才改变计时；到期未答复即失效",
+    "grant": "批准即按申请的时间执行；不批准须说明原因",
     "resume": "从剩余时限继续计时",
     "supervise": "催促在办部门",
     "note": "只记入台账，不改变状态",
@@ -103,6 +107,10 @@ DONE = {
     "returned": "退回",
     "extended": "延期",
     "suspended": "挂账",
+    "asked": "提出申请",
+    "granted": "批准申请",
+    "refused": "不批准申请",
+    "lapsed": "申请失效",
     "resumed": "恢复办理",
     "supervised": "督办",
     "noted": "备注",
@@ -132,6 +140,7 @@ SUPERVISED_BECAUSE = {
     "dispatch_overdue": "超过派遣时限仍未派遣",
     "returned_twice": "已两次退回，下一次派遣为指定主办",
 }
+LAPSED_BECAUSE = {"unanswered": "时限已到，未答复", "moved_on": "案件状态已变", "extended": "已另行延期"}
 STAGE = {"acceptance": "受理时限", "dispatch": "派遣时限"}
 FEEDBACK = {"accepted": "受理", "returned": "退回", "progress": "进展", "completed": "处置完毕"}
 TRIAGE_REASON = {code: words.zh for code, words in TRIAGE.items()} | {"split": "由其他案件拆分而来"}
@@ -224,6 +233,8 @@ FIELD = {
     "reason": "原因",
     "responsible": "应由谁负责",
     "until": "截止时间",
+    "what": "申请事项",
+    "granted": "是否批准",
     "text": "说明",
     "passed": "核查结果",
     "into": "并入的案件",

@@ -163,6 +163,7 @@ cases = Table(
     # Why nobody was dispatched: a silence 静默, or the case of a warning that inhibits 抑制 this one.
     Column("silence_id", Id),
     Column("inhibited_by", Id),
+    Column("asked", Json),  # an extension or a suspension that waits for an answer: what, until when, why, who, when
 )
 _MERGING = text("merge_key IS NOT NULL")
 Index(
@@ -191,6 +192,8 @@ _LOOKED_AT = text("look_at IS NOT NULL")
 Index("cases_to_look_at", cases.c.look_at, sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT)
 Index("cases_near", cases.c.lat, cases.c.lng, sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK))
 Index("cases_unended_by_type", cases.c.type, sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK))
+_ASKED = text("asked IS NOT NULL")
+Index("cases_asked", cases.c.id, sqlite_where=_ASKED, postgresql_where=_ASKED)
 _CLOSED = text("closed_at IS NOT NULL")
 Index("cases_closed", cases.c.closed_at, sqlite_where=_CLOSED, postgresql_where=_CLOSED)
 for _link in ("related_to", "parent_id", "silence_id", "inhibited_by"):
@@ -212,6 +215,9 @@ work_orders = Table(
     Column("left_seconds", BigInteger),
     Column("reason", Text),  # of a return
     Column("responsible", Text),  # who the returning department thinks it is
+    Column("limit_amount", Float),  # of its own; else it is due with the case
+    Column("limit_unit", Text),
+    Column("supervision", Integer, nullable=False, server_default=text("0")),  # thresholds passed of its own limit
 )
 Index("work_orders_by_case", work_orders.c.case_id)
 for _when in ("completed_at", "due_at"):

@@ -19,7 +19,7 @@ pytestmark = both_stores
 @pytest.mark.parametrize("status", Status)
 def test_a_wrong_step_is_409_names_the_legal_ones_and_changes_nothing(desk: Desk, status: str) -> None:
     case = case_in(desk, status)
-    legal = [action for action, step in STEPS.items() if status in step.sources and action != "judge"]
+    legal = [action for action, step in STEPS.items() if status in step.sources and action not in ("judge", "grant")]
     for action in set(STEPS) - set(legal):
         problem = desk.refused(case.id, action, **BODIES[action])
         assert (problem.status, problem.extra["legal"]) == (409, legal), action
@@ -36,6 +36,8 @@ def test_a_legal_step_leads_where_the_contract_says(desk: Desk, status: str, act
         body |= with_a_fact_to_contest(desk, case)
     if action == "judge":
         body["appeal"] = with_an_appeal(desk, case)
+    if action == "grant":
+        desk.act(case.id, "ask", **BODIES["ask"])
     if action == "merge":
         body["into"] = desk.open(type="m06001").number
     if action == "split":
@@ -45,6 +47,8 @@ def test_a_legal_step_leads_where_the_contract_says(desk: Desk, status: str, act
     shown = desk.act(case.id, action, **body)
 
     expected = STEPS[action].target or ("dispatched" if action == "resume" else status)
+    if action == "grant":
+        expected = "suspended"
     if (action, status) == ("relocate", "accepted"):
         expected = "dispatched"  # the department that answers there has not accepted yet
     assert shown["status"] == desk.case(case.id).status == expected
@@ -58,7 +62,9 @@ def test_a_missing_requirement_is_422_names_the_field_and_changes_nothing(desk: 
     case = case_in(desk, sorted(STEPS[action].sources)[0])
     if action == "judge":
         with_an_appeal(desk, case)
-        case = desk.case(case.id)
+    if action == "grant":
+        desk.act(case.id, "ask", **BODIES["ask"])
+    case = desk.case(case.id)
     for name in STEPS[action].requires:
         body = {key: value for key, value in BODIES[action].items() if key != name}
         problem = desk.refused(case.id, action, **body)

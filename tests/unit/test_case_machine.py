@@ -169,6 +169,8 @@ class CaseLife(RuleBasedStateMachine):
             },
             "judge": {"appeal": self.some_appeal(case), "upheld": choice % 2 > 0, "reason": "属实"},
             "suspend": {"until": self.in_days(choice % 28 + 1), "reason": "等"},
+            "ask": {"what": ("extend", "suspend")[choice % 2], "until": self.in_days(choice % 4), "reason": "等"},
+            "grant": {"granted": choice % 3 > 0, "reason": "同意" if choice % 5 else None},
             "supervise": {"reason": "催办"},
             "note": {"text": "嗯"},
             "verify": {"passed": choice % 3 > 0, "reason": "没有修好"},
