@@ -1,6 +1,5 @@
 """The commands of `citybrain`. Each is a few lines: what it does stands in the module that it calls."""
 
-import logging
 import os
 import sys
 import threading
@@ -9,6 +8,7 @@ from typing import Any
 
 import click
 
+from citybrain import logs
 from citybrain.commands import groups
 from citybrain.commands.edition_group import edition
 from citybrain.commands.terminal import answer, opened, told
@@ -26,10 +26,10 @@ Examples (codes and coordinates are those of Meizhou, the built-in city):
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="citybrain")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """citybrain: event routing for a city, 一网统管. Start everything with `citybrain up`."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logs.set_up(context.invoked_subcommand or "", os.environ.get("CITYBRAIN_LOG", ""))
     from citybrain.commands.environment import check_environment
 
     if mistakes := check_environment(os.environ):
@@ -77,7 +77,7 @@ def serve(**flags: Any) -> None:
     config = Config.load(**flags)
     await_tables(config.database_url)
     here = opened(config)
-    uvicorn.run(build(here), host=config.host, port=config.port, log_level="warning", access_log=False,
+    uvicorn.run(build(here), host=config.host, port=config.port, log_config=None, log_level="warning", access_log=False,
                 timeout_graceful_shutdown=3, server_header=False, date_header=True)  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from citybrain.intake.photo import PHOTO_BYTES
 from citybrain.intake.rates import Rates
 from citybrain.keys import Key, Keyring
 from citybrain.operations import metrics
-from citybrain.operations.timing import Timed
+from citybrain.operations.observing import Observed
 from citybrain.problem import Problem, answer_problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
@@ -68,7 +68,7 @@ def build(here: Installation) -> FastAPI:
     figures = metrics.Figures(here)
     app.add_middleware(Doors, doors=doors)
     app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES)
-    app.add_middleware(Timed, doors=COUNTED, took=figures.acknowledged)
+    app.add_middleware(Observed, doors=COUNTED, took=figures.acknowledged)
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures
     later = (places, registers, vacancies, roots, sessions, stream, health, metrics, reference, pages)
@@ -122,10 +122,6 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
     @app.exception_handler(DataError)
     async def not_to_be_kept(_request: Request, _error: DataError) -> Response:
         return Problem(422, "the store cannot take a value: a NUL character, or a number that is too large").response()
-
-    @app.exception_handler(Exception)
-    async def unforeseen(_request: Request, _error: Exception) -> Response:
-        return Problem(500, "an unforeseen error; it is in the log, nothing was changed by half").response()
 
 
 def _field(error: dict[str, Any]) -> tuple[str | int, ...]:

@@ -11,6 +11,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from citybrain.logs import request_id
+
 MAX_ERRORS = 20
 TIME_ERRORS = ("timezone_aware", "datetime_type", "datetime_parsing", "datetime_from_date_parsing", "time")
 
@@ -82,7 +84,10 @@ class Problem(Exception):
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
-        return Response(orjson.dumps(self.as_dict()), self.status, headers, "application/problem+json")
+        body = self.as_dict()
+        if under := request_id.get():
+            body["request_id"] = under  # by which it is found in the log
+        return Response(orjson.dumps(body), self.status, headers, "application/problem+json")
 
 
 def invalid(field: str, message: str, remedy: str) -> Problem:

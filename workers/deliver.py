@@ -186,7 +186,8 @@ class PostRoom:
             if len(batch) > 1:
                 settled = [self._settle([each]) for each in batch]  # all of them, whatever the first one says
                 return any(settled)
-            log.warning("delivery %s was claimed by another worker meanwhile", batch[0].delivery.id)
+            only = batch[0].delivery.id
+            log.warning("delivery %s was claimed by another worker meanwhile", only, extra={"delivery": only})
         except StoreUnavailable as error:
             log.warning("%d attempts could not be recorded: %s", len(batch), error)
         except Exception:  # whatever it is, the places in flight must be given back

@@ -73,6 +73,7 @@ def handle_batch(here: Installation, domain: str, room: PostRoom | None = None) 
 
 
 def _decide_and_commit(here: Installation, domain: str, room: PostRoom | None, rows: Sequence[Row[Any]]) -> None:
+    about = {"domain": domain, "event": rows[0].id if len(rows) == 1 else None}
     try:
         now = here.clock()
         filed = [Filed.of_record(row, here.city.zone) for row in rows]
@@ -85,13 +86,13 @@ def _decide_and_commit(here: Installation, domain: str, room: PostRoom | None, r
 
         due, pouch = here.store.transact(open_all)
     except ClaimLost:
-        log.warning("batch of %d events of %s was claimed by another worker meanwhile", len(rows), domain)
+        log.warning("batch of %d events of %s was claimed by another worker meanwhile", len(rows), domain, extra=about)
     except StoreUnavailable as error:
-        log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, error)
+        log.warning("batch of %d events of %s is left to its lease: %s", len(rows), domain, error, extra=about)
         _give_tries_back(here, rows)
     except Exception:
         if len(rows) > 1:
-            log.exception("batch of %d events of %s failed; each is tried alone", len(rows), domain)
+            log.exception("batch of %d events of %s failed; each is tried alone", len(rows), domain, extra=about)
             for row in rows:
                 _decide_and_commit(here, domain, room, [row])
         else:
@@ -121,7 +122,8 @@ def _give_tries_back(here: Installation, rows: Sequence[Row[Any]]) -> None:
 def _failed(here: Installation, row: Row[Any], trace: str) -> None:
     """Tried again a little later; quarantined 隔离 after the third time. An exception may quote the
     report in the trace: only who may read the event is shown it, and who reported is in no handler's hands."""
-    log.error("event %s of %s failed (try %d)", row.id, row.domain, row.tries)
+    about = {"event": row.id, "domain": row.domain}
+    log.error("event %s of %s failed (try %d)", row.id, row.domain, row.tries, exc_info=True, extra=about)
     if row.tries >= TRIES:
         _quarantine(here, row, trace)
         return

@@ -67,7 +67,7 @@ def _alone(store: Store, case_id: str, city: City, now: int) -> int:
     except (StoreUnavailable, LeaseLost):
         raise
     except Exception:
-        log.exception("case %s could not be followed up", case_id)
+        log.exception("case %s could not be followed up", case_id, extra={"case": case_id})
     with store.write() as tx:
         tx.execute(update(cases).where(cases.c.id == case_id).values(look_at=now + TRIED_AGAIN_MS))
     return 0

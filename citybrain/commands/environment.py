@@ -108,6 +108,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "PUBLIC_URL": _web,
     "WEBHOOK_ALLOW": _networks,
     HIDDEN: _key,
+    "LOG": lambda value: "" if value in ("text", "json") else "text or json",
 }
 
 

@@ -46,7 +46,7 @@ class PageRoute(APIRoute):
             except StoreUnavailable:
                 return problem_page(request, Problem(503, "the store cannot answer now; nothing was changed"))
             except Exception:
-                log.exception("page %s failed", request.url.path)
+                log.exception("a page failed")
                 return problem_page(request, Problem(500, "an unforeseen error; it is in the log"))
 
         return page

@@ -46,6 +46,7 @@ class Intake:
         receipt = (await self.commit([filing]))[0]
         if receipt.outcome == "conflict":
             raise _conflict(receipt)
+        request.scope["told"] = {"event": receipt.id, "domain": receipt.queue}  # to the log
         return _json(accepted(receipt), 202 if receipt.outcome == "new" else 200)
 
     async def post_batch(self, request: Request, key: Key) -> Response:

@@ -26,6 +26,8 @@ class StoreUnavailable(Exception):
     """The store could not take or answer this now. Nothing was kept, unless the answer to the commit itself was lost;
     either way repeating is safe."""
 
+    quotes_nothing = True  # the store's own words
+
 
 class Conflict(StoreUnavailable):
     """Two transactions waited for each other, and PostgreSQL rolled this one back: it may go again at once."""
