@@ -27,7 +27,7 @@ from citybrain.store.tables import cases, events
 RULES = "rules"  # the actor of what no person decided
 LISTED = 20  # events that an entry of the ledger names; each of them names its case
 LEVELS = ("county", "town", "village", "cell")
-BLANK: dict[str, Any] = dict.fromkeys(column.name for column in cases.c)
+BLANK: dict[str, Any] = dict.fromkeys(map(str, cases.c.keys()))  # plain texts are found faster
 
 
 def open_cases(
