@@ -28,7 +28,7 @@ from geo.edition import file_of, stored_file
 from geo.locator import Locator
 from geo.pieces import pieces
 
-GARBAGE = 50_000  # objects more than before: about what a batch makes
+GARBAGE = 300_000  # objects more than before: about what a batch makes
 log = logging.getLogger(__name__)
 
 

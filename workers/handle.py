@@ -16,6 +16,7 @@ from citybrain.casework.opening import open_cases
 from citybrain.dispatch.pouch import Pouch
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH, queue_name
+from citybrain.routing.record import shorten
 from citybrain.routing.report import Filed
 from citybrain.store.bulk import update_rows
 from citybrain.store.claims import ClaimLost, Waiting
@@ -78,11 +79,12 @@ def _decide_and_commit(here: Installation, domain: str, room: PostRoom | None, r
         now = here.clock()
         filed = [Filed.of_record(row, here.city.zone) for row in rows]
         decisions = here.domains[domain].decide(filed, here.context(domain, now))
+        explanations = [shorten(one.explanation, event) for one, event in zip(decisions, filed, strict=True)]
         basis = here.basis(domain)
 
         def open_all(tx: Connection) -> tuple[int, Pouch | None]:
             pouch = room.pouch() if room else None
-            return open_cases(tx, rows, filed, decisions, basis, here, now, pouch), pouch
+            return open_cases(tx, rows, decisions, explanations, basis, here, now, pouch), pouch
 
         due, pouch = here.store.transact(open_all)
     except ClaimLost:

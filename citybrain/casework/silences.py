@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, insert, select, update
 
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
@@ -80,10 +80,10 @@ def end(tx: Connection, silence_id: str, reason: str, key: Key, now: int) -> Non
     append_to_city(tx, Entry("silence.ended", key.name, {"silence": silence_id, "reason": reason}), now)
 
 
-_AT, _OF = bindparam("now"), bindparam("of")
+_AT: BindParameter[int] = bindparam("now")
 _IN_FORCE = (
     select(silences)
-    .where(silences.c.domain == _OF, silences.c.ends_at > _AT, silences.c.begins_at <= _AT)
+    .where(silences.c.domain == bindparam("of"), silences.c.ends_at > _AT, silences.c.begins_at <= _AT)
     .order_by(silences.c.id)
 )
 

@@ -2,7 +2,7 @@
 process; PostgreSQL takes new rows by COPY and changed ones as one JSON document (DECISIONS.md has the figures)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -46,7 +46,7 @@ def insert_rows(tx: Connection, table: Table, rows: Rows) -> None:
     if tx.dialect.name == "postgresql":
         _copy(tx, table, rows)
         return
-    _for_each(tx, _inserting(table, tuple(rows[0]), tx.dialect), rows)
+    _for_each(tx, _inserting(table, _given(table, rows), tx.dialect), rows)
 
 
 def _for_each(tx: Connection, prepared: Prepared, rows: Rows) -> int:
@@ -57,7 +57,19 @@ def _for_each(tx: Connection, prepared: Prepared, rows: Rows) -> int:
     return tx.exec_driver_sql(statement, list(zip(*values, strict=True))).rowcount
 
 
-@lru_cache(maxsize=200)
+def _given(table: Table, rows: Rows) -> tuple[str, ...]:
+    """The columns that have a value in any row: of a new case's, half are empty, and each costs like a value."""
+    always = _with_default(table)
+    return tuple(name for name in rows[0] if name in always or any(row[name] is not None for row in rows))
+
+
+@cache
+def _with_default(table: Table) -> frozenset[str]:
+    """Where nothing is given, these would not stay empty."""
+    return frozenset(str(column_.name) for column_ in table.c if column_.server_default is not None)
+
+
+@lru_cache(maxsize=1_000)
 def _inserting(table: Table, names: tuple[str, ...], dialect: Dialect, *, new_only: bool = False) -> Prepared:
     statement = sqlite_insert(table).on_conflict_do_nothing() if new_only else insert(table)
     return _prepared(table, statement.compile(dialect=dialect, column_keys=list(names)))
@@ -79,7 +91,7 @@ def _prepared(table: Table, compiled: Any) -> Prepared:
 
 
 def _copy(tx: Connection, table: Table, rows: Rows) -> None:
-    names = list(rows[0])
+    names = _given(table, rows)
     converts = [_convert(tx, table.c[name]) for name in names]
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, names))

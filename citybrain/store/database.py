@@ -2,10 +2,10 @@
 answering, whichever it is, is one error, after which repeating is safe."""
 
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Connection
@@ -15,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from citybrain.store.engine import BUSY_MS, engines
+from citybrain.store.writers import Writers
 
 T = TypeVar("T")
 MOVED = "this installation has moved"  # as the record says itself, to whoever writes after `citybrain copy`
@@ -48,7 +49,8 @@ def _now_sqlite(*_: Any, **__: Any) -> str:
 
 @compiles(now_ms)
 def _now_postgresql(*_: Any, **__: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    # Of the statement, as on SQLite: what changes while it runs could not be looked up in an index.
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
 
 
 class Store:
@@ -56,7 +58,8 @@ class Store:
         """`patient`: for commands that look at everything and may take their time."""
         self.url = url
         self.engine, self._reader, self._writer = engines(url, patient=patient)
-        self._one_writes = threading.Lock() if self.engine.dialect.name == "sqlite" else None
+        file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
+        self._writers = Writers(Path(file).resolve().parent) if file else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -73,17 +76,16 @@ class Store:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Threads of one process wait for each other here, where waiting takes no connection from readers and only
-        one of them asks SQLite for its turn."""
-        if self._one_writes is None:
+        """SQLite's writers wait here, where waiting takes no connection from readers."""
+        if self._writers is None:
             yield
             return
-        if not self._one_writes.acquire(timeout=BUSY_MS / 1000):
-            raise StoreUnavailable("another writer of this process does not end")
-        try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._writers.turn(BUSY_MS / 1000))
+            except TimeoutError as error:
+                raise StoreUnavailable(str(error)) from None
             yield
-        finally:
-            self._one_writes.release()
 
     def transact(self, do: Callable[[Connection], T]) -> T:
         """`do` in a transaction as of `write`, again when others stood in its way: it must have no other effects."""

@@ -51,7 +51,13 @@ deliveries = Table(
 )
 _PENDING = text("status = 'pending'")
 _WAITING = text("status IN ('pending', 'held')")
-Index("deliveries_due", deliveries.c.due_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
+Index(
+    "deliveries_due",
+    deliveries.c.lease_until,  # first: there may be thousands in flight
+    deliveries.c.due_at,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
 Index(
     "deliveries_in_order",
     deliveries.c.case_id,

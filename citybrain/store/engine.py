@@ -1,14 +1,12 @@
 """Opens a database for readers and for writers: SQLite in the data folder, or PostgreSQL at its address."""
 
-import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 
-BUSY_MS = 10_000  # a writer waits so long for another
+BUSY_MS = 10_000  # a writer waits so long for another (on SQLite, see `writers`)
 CONNECTIONS, AT_PEAK = 5, 20  # of one process to PostgreSQL; its own default is 100 for all
 STATEMENT_SECONDS = 60
 _LOST = {  # a server that is gone is noticed within half a minute, and a black hole is no server
@@ -92,29 +90,7 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # A read that turns into a write fails at once whatever the timeout, so writers say so beforehand.
-        if connection.get_execution_options().get("citybrain_write"):
-            _begin_writing(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
+        writes = connection.get_execution_options().get("citybrain_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
-
-
-def _begin_writing(connection: Connection) -> None:
-    """Waits for its turn by asking every millisecond: SQLite itself asks ever less often, up to ten times a second,
-    so that under load a request waited a tenth of a second for a writer that had long ended."""
-    driver: Any = connection.connection.driver_connection
-    ends = time.monotonic() + BUSY_MS / 1000
-    driver.execute("PRAGMA busy_timeout=0")
-    try:
-        while time.monotonic() < ends:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    break
-            time.sleep(0.001)
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # whose error is the one that everybody knows
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")

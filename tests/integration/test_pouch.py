@@ -15,6 +15,7 @@ from citybrain.casework.opening import open_cases
 from citybrain.clock import now_ms
 from citybrain.dispatch.delivery import Attempt, settle
 from citybrain.dispatch.pouch import Pouch
+from citybrain.routing.record import shorten
 from citybrain.routing.report import Filed
 from citybrain.store.claims import ClaimLost
 from citybrain.store.dispatch_tables import attempts, deliveries
@@ -36,9 +37,10 @@ def fill(desk: Desk, takes: Callable[[str], bool] = everything, domain: str = "g
         rows = sorted(FRESH.claim(tx, 1_000, LEASE_MS, of_domain=domain), key=lambda row: str(row.id))
     filed = [Filed.of_record(row, here.city.zone) for row in rows]
     decisions = here.domains[domain].decide(filed, here.context(domain, desk.now))
+    explanations = [shorten(each.explanation, event) for each, event in zip(decisions, filed, strict=True)]
     pouch = Pouch(takes)
     with here.store.write() as tx:
-        open_cases(tx, rows, filed, decisions, here.basis(domain), here, desk.now, pouch)
+        open_cases(tx, rows, decisions, explanations, here.basis(domain), here, desk.now, pouch)
     return pouch
 
 

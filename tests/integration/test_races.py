@@ -29,6 +29,7 @@ from citybrain.intake.filing import file
 from citybrain.intake.reading import replay_event
 from citybrain.keys import create_key, ensure_admin
 from citybrain.problem import Problem
+from citybrain.routing.record import shorten
 from citybrain.routing.report import Filed
 from citybrain.store.claims import Waiting
 from citybrain.store.coverage_tables import domain_activity
@@ -66,9 +67,10 @@ def meanwhile(desk: Desk, call: Call) -> None:
         rows = sorted(Waiting(events, true(), (events.c.id,)).claim(tx, 40, 30_000), key=lambda row: str(row.id))
     filed = [Filed.of_record(row, here.city.zone) for row in rows]
     decisions = here.domains["grid"].decide(filed, here.context("grid", desk.now))
+    explanations = [shorten(each.explanation, event) for each, event in zip(decisions, filed, strict=True)]
     with ThreadPoolExecutor(1) as pool:
         with here.store.write() as tx:
-            open_cases(tx, rows, filed, decisions, here.basis("grid"), here, desk.now)
+            open_cases(tx, rows, decisions, explanations, here.basis("grid"), here, desk.now)
             called = pool.submit(call)
             with suppress(TimeoutError):
                 called.result(0.5)
