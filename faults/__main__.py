@@ -2,6 +2,7 @@
 earlier results."""
 
 import math
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -41,8 +42,8 @@ BUG = click.Choice([*BUGS, "all"])
 @click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 def main(
     seed: int, minutes: float | None, events: int | None, stores: tuple[str, ...], shard: str, only: tuple[str, ...],
-    rate: float, out: Path | None, control: tuple[str, ...], added: bool, into: Path | None, listed: bool, editions: Path, work: Path,
-    files: tuple[Path, ...],
+    rate: float, out: Path | None, control: tuple[str, ...], added: bool, into: Path | None, listed: bool,
+    editions: Path, work: Path, files: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Breaks a running installation on purpose and proves that nothing was lost."""
     if listed:
@@ -52,6 +53,7 @@ def main(
         told = results.table(results.load(files))
         results.put(told, into) if into else click.echo(told)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without ending what was started
     if control:
         bugs = list(BUGS) if "all" in control else control
         found = [finds(bug, stores or STORES[:1], editions, work) for bug in bugs]
