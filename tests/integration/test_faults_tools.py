@@ -31,11 +31,14 @@ class Echo:
         writer.close()
 
 
-async def _ask(port: int, line: bytes, seconds: float = 10) -> bytes:
+async def _ask(port: int, line: bytes) -> bytes:
+    """The answer, nothing where the connection broke off."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(line)
     try:
-        return await asyncio.wait_for(reader.readline(), seconds)
+        writer.write(line)
+        return await reader.readline()
+    except ConnectionError:
+        return b""
     finally:
         writer.close()
 
@@ -49,16 +52,12 @@ def test_a_link_is_cut_frozen_loses_a_reply_and_heals() -> None:
         assert await _ask(link.port, b"hello\n") == b"hello\n"
 
         link.cut()
-        with pytest.raises(ConnectionError):
-            assert not await _ask(link.port, b"cut\n")
-            raise ConnectionError  # closed before the first byte
+        assert await _ask(link.port, b"cut\n") == b""
         link.heal()
 
         link.lose_replies(b"COMMIT", 1)
         assert await _ask(link.port, b"SELECT\n") == b"SELECT\n"
-        with pytest.raises(ConnectionError):
-            assert not await _ask(link.port, b"COMMIT 1\n")
-            raise ConnectionError
+        assert await _ask(link.port, b"COMMIT 1\n") == b""
         assert echo.heard == [b"hello\n", b"SELECT\n", b"COMMIT 1\n"]
         assert await _ask(link.port, b"COMMIT 2\n") == b"COMMIT 2\n"
 
@@ -105,8 +104,8 @@ def test_a_receiver_notes_what_it_was_sent_before_it_misbehaves(
         await receiver.start()
         await receiver.behave(manner)
         reader, writer = await asyncio.open_connection("127.0.0.1", receiver.port)
-        head = f"POST /hook HTTP/1.1\r\nwebhook-id: msg_1\r\nwebhook-timestamp: 5\r\nContent-Length: {len(WEBHOOK)}\r\n\r\n"
-        writer.write(head.encode() + WEBHOOK)
+        head = ("POST /hook HTTP/1.1", "webhook-id: msg_1", "webhook-timestamp: 5", f"Content-Length: {len(WEBHOOK)}")
+        writer.write("\r\n".join([*head, "", ""]).encode() + WEBHOOK)
         try:
             assert answered in await reader.read(1000)
         except ConnectionResetError:
