@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test second-city phrases check bench bench-short bench-place lock clean help
+.PHONY: run test second-city phrases check bench bench-short bench-place faults faults-short lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,14 @@ bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline o
 
 bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
 	$(BIN)/python -m bench.place
+
+faults: $(VENV)/.dev ## break a running installation for ten minutes and prove that nothing is lost: see docs/faults.md
+	$(BIN)/python -m faults --minutes 3.5
+	$(BIN)/python -m faults --control all
+
+faults-short: $(VENV)/.dev ## the same in two minutes
+	$(BIN)/python -m faults --minutes 0.7
+	$(BIN)/python -m faults --control "no fence" --control "acknowledge before commit"
 
 lock:            ## pin every dependency with its hashes
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

@@ -62,7 +62,9 @@ def _plan(rng: Random, kinds: Sequence[Kind]) -> Iterator[Step]:
             if len(deck) < AT_ONCE:
                 deck += rng.sample(list(kinds), len(kinds))
             for each in list(deck):
-                if len(together) < (AT_ONCE if number == SINGLES else 1) and each.target not in {k.target for k in together}:
+                if len(together) < (AT_ONCE if number == SINGLES else 1) and each.target not in {
+                    k.target for k in together
+                }:
                     together.append(each)
                     deck.remove(each)
             yield Step(tuple(together), rng.random() < QUIET)
@@ -90,7 +92,8 @@ class Campaign:
                 if not goes_on(self):
                     break
                 await self._take(step)
-            await self._finale()
+            if not self.here.planted:
+                await self._finale()
             await self.load.end()
             await load
             await self._recover(set(self.load.waiting), "the end")
@@ -129,7 +132,9 @@ class Campaign:
             word = done[0].name if len(done) == 1 else TOGETHER
             self.outcome.recovery.setdefault(word, []).append(round(took, 2))
         quiet = ", nothing posted" if step.quiet else ""
-        self._tell(f"{names}: healed after {hold:.1f} s, recovered in {took:.1f} s{quiet} ({len(self.load.acknowledged):,})")
+        self._tell(
+            f"{names}: healed after {hold:.1f} s, recovered in {took:.1f} s{quiet} ({len(self.load.acknowledged):,})"
+        )
 
     async def _recover(self, before: set[int], after: str) -> float:
         """Seconds until everything runs and what was acknowledged by now is settled; what is not in time is noted."""
@@ -146,7 +151,9 @@ class Campaign:
                 return time.monotonic() - begun
             if now - begun > self._settle:
                 waits = await self._unsettled(before)
-                self.late += [f"event {number} {why} {self._settle:.0f} s after {after}" for number, why in waits.items()]
+                self.late += [
+                    f"event {number} {why} {self._settle:.0f} s after {after}" for number, why in waits.items()
+                ]
                 if not whole:
                     self.outcome.findings.down.append(f"not everything runs {self._settle:.0f} s after {after}")
                 return now - begun
@@ -193,10 +200,13 @@ class Campaign:
             found.broken += wrong or [stored.stderr[-500:]]
 
 
-def usable(here: Installation, only: Sequence[str] = ()) -> list[Kind]:
-    """The kinds that exist for this store and this machine."""
+def usable(here: Installation, longest: float, only: Sequence[str] = ()) -> list[Kind]:
+    """The kinds that exist for this store and this machine, and last no longer than `longest` seconds."""
     return [
         kind
         for kind in KINDS.values()
-        if here.store_kind in kind.stores and (here.small or not kind.needs_small_disk) and (not only or kind.name in only)
+        if here.store_kind in kind.stores
+        and kind.hold[0] < longest
+        and (here.small or not kind.needs_small_disk)
+        and (not only or kind.name in only)
     ]

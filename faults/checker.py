@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,16 @@ class Findings:
         return asdict(self)
 
 
-def check(clients: Path, receivers: Path, store: Store, found: Findings) -> None:
+def check(clients: Path, receivers: Path, store: Store, found: Findings, source: str = SOURCE) -> None:
     """Once everything has ended. The store's own promises are `citybrain check --store`'s."""
     with store.read() as tx:
-        _events(tx, clients, found)
+        _events(tx, source, clients, found)
         found.duplicated += _effects(tx)
         _feedback(tx, clients, found)
         _deliveries(tx, receivers, found)
 
 
-def _events(tx: Connection, clients: Path, found: Findings) -> None:
+def _events(tx: Connection, source: str, clients: Path, found: Findings) -> None:
     attempted: set[int] = set()
     told: dict[int, set[str]] = defaultdict(set)
     for _, what, *rest in lines(clients):
@@ -69,7 +70,9 @@ def _events(tx: Connection, clients: Path, found: Findings) -> None:
             attempted.update(map(int, rest))
         elif what == "acknowledged":
             told[int(rest[0])].add(rest[1])
-    rows = tx.execute(select(events.c.id, events.c.source_event_id, events.c.state).where(events.c.source == SOURCE)).all()
+    rows = tx.execute(
+        select(events.c.id, events.c.source_event_id, events.c.state).where(events.c.source == source)
+    ).all()
     kept = Counter(row.source_event_id for row in rows)
     ids = {row.id for row in rows}
     known = source_ids(attempted)
@@ -77,7 +80,9 @@ def _events(tx: Connection, clients: Path, found: Findings) -> None:
     found.recovered = sum(known[id_] not in told for id_ in kept if id_ in known)
     found.lost += [f"event {number}, acknowledged as {id_}" for number, its in told.items() for id_ in its - ids]
     found.unexpected += [f"event {id_}, never posted" for id_ in kept if id_ not in known]
-    found.duplicated += [f"event {number} acknowledged as {len(its)} events" for number, its in told.items() if len(its) > 1]
+    found.duplicated += [
+        f"event {number} acknowledged as {len(its)} events" for number, its in told.items() if len(its) > 1
+    ]
     found.duplicated += [f"{id_} is {times} events" for id_, times in kept.items() if times > 1]
     found.unsettled += [f"{row.source_event_id} is still received" for row in rows if row.state == "received"]
 
@@ -143,7 +148,7 @@ def _deliveries(tx: Connection, receivers: Path, found: Findings) -> None:
 def _forbidden(id_: str, seen: list[Copy], recorded: int) -> Iterable[str]:
     """Repeats that no lost record explains."""
     seen.sort(key=lambda copy: copy.arrived)
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         if after.arrived - before.arrived < AT_ONCE_MS:
             yield f"delivery {id_} was sent by two at once"
         if _true(after.begun, after.arrived) > _true(recorded, after.arrived) + SLACK_MS:

@@ -47,7 +47,7 @@ class Installation:
         self, folder: Path, disk: Path, editions: Path, store: str, rng: Random, small: bool = False, planted: str = ""
     ) -> None:
         self.folder, self.disk, self.editions, self.store_kind, self.small = folder, disk, editions, store, small
-        self.rng, self._planted = rng, planted
+        self.rng, self.planted = rng, planted
         self.points = folder / "points"
         self.server = Postgresql(disk / "postgresql", POSTGRESQL) if store == "postgresql" else None
         self.broker_port = free_port()
@@ -133,7 +133,7 @@ class Installation:
             "CITYBRAIN_WEBHOOK_ALLOW": "127.0.0.0/8",
             "PYTHONPATH": os.pathsep.join([str(INSIDE), root]),
             "FAULTS_POINTS": str(self.points),
-            "FAULTS_PLANTED": self._planted,
+            "FAULTS_PLANTED": self.planted,
         }
         return inherited | own
 
@@ -185,9 +185,11 @@ class Installation:
     async def until_whole(self, seconds: float) -> bool:
         """Whether it became whole in time: it cannot while something else is broken."""
         ends = time.monotonic() + seconds
-        while not (whole := await self.is_whole()) and time.monotonic() < ends:
+        while time.monotonic() < ends:
+            if await self.is_whole():
+                return True
             await asyncio.sleep(0.1)
-        return whole
+        return False
 
     async def call(self, method: str, path: str, body: object = None) -> dict[str, str]:
         """As the admin, at the first API."""
@@ -221,4 +223,3 @@ class Installation:
         plain = self.environment("parts") | {"CITYBRAIN_DATABASE_URL": self.database_url}
         env = {name: text for name, text in plain.items() if not name.startswith("FAULTS_")}
         return subprocess.run(citybrain(*argv), env=env, capture_output=True, text=True, check=False)
-

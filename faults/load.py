@@ -31,7 +31,9 @@ Bodies = dict[int, bytes]
 
 
 class Load:
-    def __init__(self, apis: Sequence[str], key: str, system_key: str, ledger: Ledger, editions: Path, seed: int) -> None:
+    def __init__(
+        self, apis: Sequence[str], key: str, system_key: str, ledger: Ledger, editions: Path, seed: int
+    ) -> None:
         self._apis, self._ledger, self._rng = apis, ledger, Random(seed)
         self._headers = {"Authorization": f"Bearer {key}"}
         self._system = {"Authorization": f"Bearer {system_key}", "Content-Type": "application/json"}

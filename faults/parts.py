@@ -1,4 +1,4 @@
-"""The processes of an installation: each can be killed, frozen and started again, and what should run is kept running."""
+"""The processes of an installation: each can be killed, frozen and started again; what should run is kept running."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""The departments' systems: three receivers that note every webhook before they answer it, and can be made to misbehave.
+"""The departments' systems: receivers that note every webhook before they answer it, and can be made to misbehave.
 
 Each serves two of the six domains under a port of its own, so that one that is ill leaves the others' work alone.
 """
@@ -24,7 +24,7 @@ ANSWERS = {
     "302": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
     "reset-after": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf",
 }
-WHOLE = "204"  # the only answer that is a success and arrives whole
+WHOLE: Manner = "204"  # the only answer that is a success and arrives whole
 DRIP_SECONDS = 0.5
 
 

@@ -11,6 +11,7 @@ from faults.campaign import TOGETHER, Outcome
 from faults.checker import WRONG
 
 COUNTS = ("attempted", "acknowledged", "recovered", "webhooks", "repeats", "answers")
+BEGIN, END = "<!-- results: python -m faults --add FILES --into docs/faults.md -->", "<!-- end of results -->"
 STORES = ("sqlite", "postgresql")
 Result = dict[str, Any]
 
@@ -43,8 +44,17 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(map(_row, rows)) + "\n\n" + _kinds(results, stores) + "\n"
 
 
+def put(table: str, page: Path) -> None:
+    """Between the page's two marks."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{table}{END}{after}")
+
+
 def _sum(results: Sequence[Result]) -> Counter[str]:
-    found: Counter[str] = Counter({"shards": len(results), "minutes": round(sum(each["seconds"] for each in results) / 60)})
+    found: Counter[str] = Counter(
+        {"shards": len(results), "minutes": round(sum(each["seconds"] for each in results) / 60)}
+    )
     for each in results:
         found["injections"] += sum(each["injections"].values())
         for name in COUNTS:
@@ -64,8 +74,10 @@ def _kinds(results: Sequence[Result], stores: Sequence[str]) -> str:
         for kind, number in each["injections"].items():
             times[kind][each["store"]] += number
     rows = [["kind", *stores, "recovery p50 s", "p99", "max"], ["---", *["---:"] * (len(stores) + 3)]]
-    for kind in [*sorted(times), TOGETHER]:
-        rows.append([kind, *(str(times[kind][store] or "") for store in stores), *_spread(recovery[kind])])
+    rows += [
+        [kind, *(str(times[kind][store] or "") for store in stores), *_spread(recovery[kind])]
+        for kind in [*sorted(times), TOGETHER]
+    ]
     return "\n".join(map(_row, rows))
 
 

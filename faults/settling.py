@@ -6,6 +6,7 @@ held for want of an endpoint, given up, or tried and waiting for its next attemp
 
 import time
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -31,7 +32,7 @@ def _among(tx: Connection, source: str, ids: list[str]) -> dict[str, str]:
     mine = (receipts.c.source == source) & receipts.c.source_event_id.in_(ids)
     columns = (receipts.c.source_event_id, events.c.state, events.c.case_id)
     rows = tx.execute(select(*columns).join(events, events.c.id == receipts.c.event_id).where(mine)).all()
-    waits = {id_: "is not in the store" for id_ in ids if id_ not in {row.source_event_id for row in rows}}
+    waits = dict.fromkeys(set(ids) - {row.source_event_id for row in rows}, "is not in the store")
     waits |= {row.source_event_id: "is received, not handled" for row in rows if row.state == "received"}
     cased = {row.case_id: row.source_event_id for row in rows if row.state == "cased"}
     messages = select(deliveries.c.case_id, deliveries.c.due_at, deliveries.c.tries).where(
@@ -41,7 +42,7 @@ def _among(tx: Connection, source: str, ids: list[str]) -> dict[str, str]:
     return waits
 
 
-def _why(message: Row[tuple[str | None, int, int]]) -> str:
+def _why(message: Row[Any, Any, Any]) -> str:
     if message.tries == 0:
         return "has a message that was never tried"
     return "has a message that is due" if message.due_at <= time.time() * 1000 else ""

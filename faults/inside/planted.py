@@ -89,7 +89,7 @@ BUGS = {
     "no repair": Bug(
         "patrol does not ring for what was forgotten",
         (("workers.patrol", "waiting_queues", lambda _: lambda _here: []),),
-        ("broker wiped",),
+        ("worker killed after its claim",),
         ("unsettled",),
     ),
     "acknowledge before commit": Bug(

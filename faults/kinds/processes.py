@@ -82,5 +82,8 @@ def clock(ahead: int) -> Break:
     return go_wrong
 
 
-for _ahead, _name in ((CLOCK_SECONDS, "worker's clock ten minutes ahead"), (-CLOCK_SECONDS, "worker's clock ten minutes behind")):
+for _ahead, _name in (
+    (CLOCK_SECONDS, "worker's clock ten minutes ahead"),
+    (-CLOCK_SECONDS, "worker's clock ten minutes behind"),
+):
     add(_name, "worker", clock(_ahead), hold=(3, 6), burst=500)
