@@ -110,8 +110,33 @@ class WorkingTimeTable(_Table):
     hours: Annotated[list[Annotated[str, AfterValidator(_interval)]], Field(min_length=1)]
 
 
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+WaitedMinutes = Annotated[int, Field(ge=1, le=10_080)]
+
+
+class BreakerTable(_Table):
+    """When an endpoint counts as unreachable, and how it is tried then."""
+
+    failures: Annotated[int, Field(ge=1, le=1_000)] = 5  # in a row
+    within_minutes: Annotated[float, Field(gt=0, le=1_440)] = 10  # each of the one before
+    probe_seconds: Seconds = 5  # until the first probe; twice as long after each that fails
+    longest_probe_seconds: Seconds = 600
+    grave_probe_seconds: Seconds = 30  # while something of grade 1 or 2 waits, at most
+
+
+class PatienceTable(_Table):
+    """How long messages may wait for an endpoint before somebody is told."""
+
+    unreachable_minutes: WaitedMinutes = 60
+    disabled_minutes: WaitedMinutes = 240
+    missing_endpoint_minutes: WaitedMinutes = 1_440
+    grave_minutes: WaitedMinutes = 15  # as soon as something of grade 1 or 2 waits
+
+
 class WebhooksTable(_Table):
     allow: list[str] = []
+    breaker: BreakerTable = BreakerTable()
+    patience: PatienceTable = PatienceTable()
 
 
 class CoverageTable(_Table):

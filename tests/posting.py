@@ -14,6 +14,7 @@ from citybrain.clock import now_ms
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.delivery import Attempt, claim_due, settle
 from citybrain.dispatch.sender import Outcome, Outgoing
+from citybrain.dispatch.turns import Turns
 from citybrain.store.dispatch_tables import deliveries
 from workers.deliver import PostRoom
 
@@ -26,7 +27,7 @@ Sent = list[tuple[Row[Any], Outgoing]]
 
 def claim(desk: Desk, busy: tuple[str, ...] = (), limit: int = 100) -> Sent:
     with desk.here.store.write() as tx:
-        return claim_due(tx, busy, limit)
+        return claim_due(tx, Turns(), lambda endpoint_id, _grave: 0 if endpoint_id in busy else limit, limit)
 
 
 def end(desk: Desk, sent: Sent, *outcomes: Outcome) -> None:

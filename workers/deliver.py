@@ -6,35 +6,34 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
-from functools import cache, lru_cache
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvloop
-from sqlalchemy import Connection, select
 
 from citybrain.dispatch.address import AllowList
-from citybrain.dispatch.delivery import LEASE_MS, Attempt, anything_due, claim_due, give_back, settle
+from citybrain.dispatch.delivery import LEASE_MS, Attempt, anything_due, claim_due, settle
+from citybrain.dispatch.lane import Lane
 from citybrain.dispatch.pouch import Pouch
-from citybrain.dispatch.sender import TIMEOUT_SECONDS, Outgoing, Sender
+from citybrain.dispatch.sender import TIMEOUT_SECONDS, Outcome, Outgoing, Sender
+from citybrain.dispatch.turns import Turns
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH
 from citybrain.store.claims import ClaimLost
 from citybrain.store.database import StoreUnavailable
-from citybrain.store.dispatch_tables import endpoints
 from workers.process import installation
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 2_000
-LANE = 32  # of them at most for one host that is new or failed last
-WIDE_LANE = 1_000  # for one that answered: all that a batch makes, so that nothing of it has to be claimed again
+IN_FLIGHT = 2_000  # in one worker; the grave ones beyond
 GATHER_SECONDS = 0.05  # attempts are recorded this often at most; the first after a quiet moment at once
 BEGIN_SECONDS = LEASE_MS / 1000 - TIMEOUT_SECONDS - 2.0  # what begins later might be sent by another worker too
 STOP_SECONDS = 4.0
 
 Claimed = tuple[Any, Outgoing]  # a row, or a `Claim`
+LATE = Outcome("late", None, None, None, 0.0)
 
 
 def deliver() -> None:
@@ -59,16 +58,17 @@ def drain() -> None:
 
 
 class PostRoom:
-    """The sender's loop and what is in flight on it."""
+    """The sender's loop and the lanes on it, one for each endpoint."""
 
     def __init__(self, here: Installation) -> None:
         self._here = here
-        self._in_flight: Counter[str] = Counter()  # by host
-        self._wide: set[str] = set()  # the hosts that answered last
-        self._lock = threading.Lock()
-        self._ended: list[tuple[str, Attempt]] = []
+        self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
+        self._lock = threading.Lock()  # of what the lanes have claimed: the worker claims, the loop sends
+        self._breaker = here.city.file.webhooks.breaker
+        self._turns = Turns()
+        self._ended: list[Attempt] = []
         self._loop = uvloop.new_event_loop()
-        self._sender = Sender(AllowList.parse(",".join(here.config.webhook_allow)), limit_per_host=LANE)
+        self._sender = Sender(AllowList.parse(",".join(here.config.webhook_allow)))
         self._sending: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
         self._recording: asyncio.Task[None] | None = None
         self._recorded_at = 0.0
@@ -76,87 +76,68 @@ class PostRoom:
 
     def pouch(self) -> Pouch:
         """For the next transaction of the worker, which alone claims."""
-        with self._lock:
-            in_flight, total = self._in_flight.copy(), self._in_flight.total()
+        left, taken = IN_FLIGHT - self.size(), Counter[str]()
 
-        def takes(url: str) -> bool:
-            nonlocal total
-            host = _host(url)
-            if total >= IN_FLIGHT or in_flight[host] >= self._lane(host):
+        def takes(endpoint_id: str) -> bool:
+            if taken.total() >= left or self._room(endpoint_id, False) <= taken[endpoint_id]:
                 return False
-            in_flight[host] += 1
-            total += 1
+            taken[endpoint_id] += 1
             return True
 
         return Pouch(takes)
 
     def send(self, pouch: Pouch) -> None:
         """After the transaction's commit."""
-        if pouch.claimed:
-            with self._lock:
-                self._in_flight.update(_host(outgoing.url) for _, outgoing in pouch.claimed)
-            self._loop.call_soon_threadsafe(self._send_all, pouch.claimed, pouch.begun + BEGIN_SECONDS)
+        self._take(pouch.claimed, pouch.begun + BEGIN_SECONDS)
 
     def claim(self) -> None:
         """Takes what is due, as far as there is room, and leaves the sending to the loop."""
-        while (room := self._room()) > 0:
+        while True:
             with self._here.store.write() as tx:
-                found = self._fitting(tx, claim_due(tx, self._full(tx), room))
+                found = claim_due(tx, self._turns, self._room, IN_FLIGHT - self.size())
             if not found:
                 return
-            self._loop.call_soon_threadsafe(self._send_all, found, time.monotonic() + BEGIN_SECONDS)
+            self._take(found, time.monotonic() + BEGIN_SECONDS)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._sender.close(), self._loop).result(1)
 
     def size(self) -> int:
         with self._lock:
-            return self._in_flight.total()
+            return sum(lane.claimed for lane in self._lanes.values())
 
-    def _room(self) -> int:
-        """How many may be claimed so that they fit into the lane of any host that answered last and is not full."""
+    def _room(self, endpoint_id: str, grave: bool) -> int:
         with self._lock:
-            fullest = max((number for host, number in self._in_flight.items() if not self._is_full(host)), default=0)
-            return min(IN_FLIGHT - self._in_flight.total(), WIDE_LANE - fullest)
+            return self._lanes[endpoint_id].room(grave)
 
-    def _fitting(self, tx: Connection, claimed: list[Claimed]) -> list[Claimed]:
-        """Those for which their host has room; the others are given back at once."""
+    def _take(self, claimed: Sequence[Claimed], begin_by: float) -> None:
+        if not claimed:
+            return
         with self._lock:
-            fitting = [each for each in claimed if self._takes(_host(each[1].url))]
-        kept = {row.id for row, _ in fitting}
-        give_back(tx, [row for row, _ in claimed if row.id not in kept])
-        return fitting
+            for row, _ in claimed:
+                self._lanes[row.endpoint_id].claimed += 1
+        self._loop.call_soon_threadsafe(self._line_up, claimed, begin_by)
 
-    def _takes(self, host: str) -> bool:
-        if self._in_flight[host] >= self._lane(host):
-            return False
-        self._in_flight[host] += 1
-        return True
-
-    def _lane(self, host: str) -> int:
-        return WIDE_LANE if host in self._wide else LANE
-
-    def _is_full(self, host: str) -> bool:
-        """More than half: a claim should be worth its transaction."""
-        return self._in_flight[host] > self._lane(host) // 2
-
-    def _full(self, tx: Connection) -> list[str]:
-        """The endpoints of every host whose lane is full."""
-        with self._lock:
-            full = {host for host in self._in_flight if self._is_full(host)}
-        known = tx.execute(select(endpoints.c.id, endpoints.c.url)) if full else ()
-        return [endpoint_id for endpoint_id, url in known if _host(url) in full]
-
-    def _send_all(self, claimed: list[Claimed], begin_by: float) -> None:
+    def _line_up(self, claimed: Sequence[Claimed], begin_by: float) -> None:
         for row, outgoing in claimed:
-            task = self._loop.create_task(self._send(row, outgoing, begin_by))
+            self._lanes[row.endpoint_id].add(row.grade, (row, outgoing, begin_by))
+        for endpoint_id in {row.endpoint_id for row, _ in claimed}:
+            self._send_next(endpoint_id)
+
+    def _send_next(self, endpoint_id: str) -> None:
+        while item := self._lanes[endpoint_id].next():
+            task = self._loop.create_task(self._send(*item))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
     async def _send(self, row: Any, outgoing: Outgoing, begin_by: float) -> None:
-        outcome = await self._sender.send(outgoing, begin_by)
-        at = self._here.clock() - round(outcome.duration_ms)
-        self._ended.append((_host(outgoing.url), Attempt(row, outcome, at)))
+        outcome = LATE if time.monotonic() > begin_by else await self._sender.send(outgoing)
+        lane = self._lanes[row.endpoint_id]
+        lane.ended(outcome)
+        self._ended.append(Attempt(row, outcome, self._here.clock() - round(outcome.duration_ms)))
+        if outcome.retry_after or lane.silent >= self._breaker.failures:  # its gate closes with this record
+            self._ended += [Attempt(waiting, LATE, self._here.clock()) for waiting, _, _ in lane.clear()]
+        self._send_next(row.endpoint_id)
         if self._recording is None or self._recording.done():
             self._recording = self._loop.create_task(self._record())
 
@@ -166,12 +147,10 @@ class PostRoom:
             await asyncio.sleep(self._recorded_at + GATHER_SECONDS - self._loop.time())
             batch, self._ended = self._ended, []
             self._recorded_at = self._loop.time()
-            more = await asyncio.to_thread(self._settle, [attempt for _, attempt in batch])
-            failed = {host for host, attempt in batch if attempt.outcome.kind != "delivered"}
+            more = await asyncio.to_thread(self._settle, batch)
             with self._lock:
-                self._wide = (self._wide | {host for host, _ in batch}) - failed
-                self._in_flight.subtract(host for host, _ in batch)
-                self._in_flight += Counter()  # drops what fell to zero
+                for attempt in batch:
+                    self._lanes[attempt.delivery.endpoint_id].claimed -= 1
             if more:
                 self._here.ringer.ring(DISPATCH)
 
@@ -179,7 +158,7 @@ class PostRoom:
         """Returns whether more is due. What cannot be recorded is sent again when its lease has ended."""
         rng = random.Random()  # noqa: S311 - jitter
         try:
-            self._here.store.transact(lambda tx: settle(tx, batch, self._here.clock(), rng))
+            self._here.store.transact(lambda tx: settle(tx, batch, self._here.clock(), rng, self._breaker))
             with self._here.store.read() as tx:
                 return anything_due(tx)
         except ClaimLost:
@@ -193,8 +172,3 @@ class PostRoom:
         except Exception:  # whatever it is, the places in flight must be given back
             log.exception("%d attempts could not be recorded", len(batch))
         return False
-
-
-@lru_cache(maxsize=10_000)
-def _host(url: str) -> str:
-    return urlsplit(url).netloc

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, literal_column, update
+from sqlalchemy import ColumnElement, Connection, Row, literal_column, update
 
 from citybrain.casework.opening import open_cases
 from citybrain.dispatch.pouch import Pouch
@@ -19,8 +19,9 @@ from citybrain.queue import DISPATCH, queue_name
 from citybrain.routing.record import shorten
 from citybrain.routing.report import Filed
 from citybrain.store.bulk import update_rows
-from citybrain.store.claims import ClaimLost, Waiting
+from citybrain.store.claims import ClaimLost
 from citybrain.store.database import StoreUnavailable
+from citybrain.store.lanes import Lanes, owner_of
 from citybrain.store.stream import Change, record_changes
 from citybrain.store.tables import events
 from workers.deliver import PostRoom, post_room
@@ -33,12 +34,17 @@ SLICE_SECONDS = 2.0
 LEASE_MS = 10_000  # a batch takes a tenth of that; a dead worker's events wait no longer
 TRIES = 3
 LEVELS = ("county", "town", "village", "cell")
-# Written out, since a planner does not use a partial index for a value that it does not see.
-RECEIVED = (events.c.state == literal_column("'received'")) & (events.c.domain == bindparam("of_domain"))
-OLDEST = (events.c.due_at, events.c.id)
 NEEDED = [column for column in events.c if column.name not in ("location", "explanation")]  # JSON nobody reads here
-FRESH = Waiting(events, RECEIVED & (events.c.tries == 0), OLDEST, NEEDED)
-AGAIN = Waiting(events, RECEIVED, OLDEST, NEEDED)
+
+
+def received(event: Any) -> ColumnElement[bool]:
+    # Written out, since a planner does not use a partial index for a value that it does not see.
+    waits: ColumnElement[bool] = event.state == literal_column("'received'")
+    return waits
+
+
+FRESH = Lanes(events, received, lambda event: event.tries == 0, NEEDED)
+AGAIN = Lanes(events, received, columns=NEEDED)
 
 
 def handle(domain: str) -> None:
@@ -48,13 +54,15 @@ def handle(domain: str) -> None:
     while time.monotonic() < ends:
         if handle_batch(here, domain, room) < AT_ONCE and not _anything_due(here, domain):
             return
+        if graver_elsewhere(here, domain):
+            break
     here.ringer.ring(queue_name(domain))
 
 
 def _anything_due(here: Installation, domain: str) -> bool:
     """Asked as a reader: a claim that finds nothing would have waited for its turn to write."""
     with here.store.read() as tx:
-        return AGAIN.any(tx, of_domain=domain)
+        return AGAIN.any(tx, of=domain)
 
 
 def handle_batch(here: Installation, domain: str, room: PostRoom | None = None) -> int:
@@ -62,15 +70,36 @@ def handle_batch(here: Installation, domain: str, room: PostRoom | None = None) 
     before goes alone, so that one event that kills its worker takes no other along. `room` is this worker's, if it
     delivers."""
     with here.store.write() as tx:
-        rows = FRESH.claim(tx, AT_ONCE, LEASE_MS, of_domain=domain)
-        alone = rows or AGAIN.claim(tx, 1, LEASE_MS, of_domain=domain)
-    if not alone:
+        fresh = claim_some(tx, FRESH, domain, AT_ONCE)
+        rows = fresh or claim_some(tx, AGAIN, domain, 1)
+    if not rows:
         return 0
-    if not rows and alone[0].tries > TRIES:
-        _quarantine(here, alone[0], alone[0].trace or "its worker died three times while it was being handled")
+    if not fresh and rows[0].tries > TRIES:
+        _quarantine(here, rows[0], rows[0].trace or "its worker died three times while it was being handled")
         return 1
-    _decide_and_commit(here, domain, room, sorted(alone, key=lambda row: row.id))
-    return len(alone)
+    _decide_and_commit(here, domain, room, sorted(rows, key=lambda row: row.id))
+    return len(rows)
+
+
+def claim_some(tx: Connection, lanes: Lanes, domain: str, number: int) -> list[Row[Any]]:
+    """Of a domain's events the grave ones first; then of each county as many, the oldest first."""
+    due = sorted(lanes.due(tx, of=domain), key=lambda found: found.due_at)
+    grave = [found.lane for found in due if is_grave(found.lane)]
+    rows = lanes.claim_evenly(tx, grave, number, LEASE_MS)
+    others = [found.lane for found in due if not is_grave(found.lane)]
+    return rows + lanes.claim_evenly(tx, others, number - len(rows), LEASE_MS)
+
+
+def graver_elsewhere(here: Installation, domain: str) -> bool:
+    """Whether a grave event waits in another queue of this worker's and none in this one: it need not wait for a
+    slice, only for a batch."""
+    with here.store.read() as tx:
+        grave = {owner_of(lane) for lane, _ in FRESH.due(tx) if is_grave(lane)}
+    return domain not in grave and any(queue_name(each) in heard for each in grave)
+
+
+def is_grave(lane: str) -> bool:
+    return lane.split(".", 2)[1] == "1"
 
 
 def _decide_and_commit(here: Installation, domain: str, room: PostRoom | None, rows: Sequence[Row[Any]]) -> None:
@@ -94,9 +123,9 @@ def _decide_and_commit(here: Installation, domain: str, room: PostRoom | None, r
         _give_tries_back(here, rows)
     except Exception:
         if len(rows) > 1:
-            log.exception("batch of %d events of %s failed; each is tried alone", len(rows), domain, extra=about)
-            for row in rows:
-                _decide_and_commit(here, domain, room, [row])
+            log.exception("batch of %d events of %s failed; its halves are tried", len(rows), domain, extra=about)
+            for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+                _decide_and_commit(here, domain, room, half)
         else:
             _failed(here, rows[0], traceback.format_exc(limit=-8))
     else:

@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event
 
-from sqlalchemy import select
-
 from citybrain.casework.followup import follow_up
+from citybrain.dispatch import outbox
 from citybrain.dispatch.delivery import anything_due
 from citybrain.indicators.activity import note_changes
 from citybrain.indicators.snapshots import take_due
 from citybrain.installation import Installation
+from citybrain.intake import filing
 from citybrain.queue import DISPATCH, queue_name
-from citybrain.store.claims import due
 from citybrain.store.database import Store, StoreUnavailable
+from citybrain.store.lanes import owner_of
 from citybrain.store.lease import Lease, LeasedStore, LeaseLost
 from citybrain.store.partitions import make_partitions
 from citybrain.store.roots import seal
 from citybrain.store.stream import forget_before, number_committed
-from citybrain.store.tables import events
+from workers.handle import AGAIN
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ def sweep(here: Installation, acting: Store) -> None:
         forget_before(tx, here.clock() - STREAM_KEPT_MS)
         note_changes(tx, here)
     with acting.write() as tx:
+        filing.line_up(tx)
+        outbox.line_up(tx)
         make_partitions(tx, here.clock(), here.clock())
     # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols
     # take at once is the same and kept once.
@@ -83,8 +85,6 @@ def walk_round(here: Installation, acting: Store) -> None:
 
 def waiting_queues(here: Installation) -> Sequence[str]:
     """The queues with work that is due and that nobody holds: a bell was lost, or its worker was."""
-    waiting = (events.c.state == "received") & due(events)
     with here.store.read() as tx:
-        domains = tx.execute(select(events.c.domain).where(waiting).distinct()).scalars().all()
-        names = [queue_name(domain) for domain in domains]
+        names = [queue_name(domain) for domain in sorted({owner_of(lane) for lane, _ in AGAIN.due(tx)})]
         return [*names, DISPATCH] if anything_due(tx) else names

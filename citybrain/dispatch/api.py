@@ -10,7 +10,7 @@ from citybrain.access import Asker, Here, JsonBody, described
 from citybrain.clock import to_ms
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.attempts import with_attempts
-from citybrain.dispatch.outbox import hold_back
+from citybrain.dispatch.outbox import hold_back, lane_at
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, narrowed, within
 from citybrain.listing import LOOKED, Cursor, Limit, Word, page
@@ -171,11 +171,12 @@ def _retry(tx: Connection, delivery_id: str, key: Key, here: Installation) -> di
     if row.status not in ("failed", "pending"):
         raise Problem(409, f"only failed and pending deliveries are retried; this one is {row.status}")
     now = here.clock()
-    tx.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(status="pending", due_at=now, tries=0))
+    again = {"status": "pending", "due_at": now, "tries": 0, "lane": lane_at(deliveries.c.endpoint_id)}
+    tx.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**again))
     hold_back(tx, [delivery_id])
     append_to_city(tx, Entry("delivery.retried", key.name, {"delivery": delivery_id}), now)
-    again = tx.execute(select(deliveries).where(deliveries.c.id == delivery_id)).all()
-    return with_attempts(tx, again, here.city)[0]
+    shown = tx.execute(select(deliveries).where(deliveries.c.id == delivery_id)).all()
+    return with_attempts(tx, shown, here.city)[0]
 
 
 def _switch(endpoint_id: str, enabled: bool, key: Key, here: Installation) -> dict[str, Any]:

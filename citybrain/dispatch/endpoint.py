@@ -9,8 +9,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.address import AddressRefused, AllowList
-from citybrain.dispatch.outbox import adopt, hold, orphan, release, state_at
+from citybrain.dispatch.breaker import ANEW
+from citybrain.dispatch.outbox import adopt, hold, lane_at, orphan, release, state_at
 from citybrain.dispatch.signature import new_secret
+from citybrain.dispatch.turns import lane_of
 from citybrain.installation import Installation
 from citybrain.problem import Problem, field_errors, invalid, not_found
 from citybrain.store.dispatch_tables import deliveries, endpoints
@@ -77,7 +79,7 @@ def create(tx: Connection, change: dict[str, Any], city: City, actor: str, now: 
     }
     row |= {name: row.get(name) or [] for name in ("domains", "divisions", "types")}
     row |= {"id": new_id(), "secrets": [{"secret": new_secret(), "until": None}], "enabled": True, "demo": demo}
-    tx.execute(insert(endpoints).values(**row, failures=0, created_at=now))
+    tx.execute(insert(endpoints).values(**row, failures=0, created_at=now, state_since=now))
     adopt(tx, find(tx, row["id"]), city, now)
     _log(tx, "endpoint.created", row["id"], actor, now, name=row["name"], url=row["url"])
     return str(row["id"])
@@ -92,10 +94,12 @@ def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], ci
     for name in ("name", "url", "unmasked"):
         if name in values and values[name] is None:
             raise invalid(name, "it cannot be empty", "leave it out, or give a value")
+    if values.get("url"):
+        values |= ANEW | {"state_since": now}
     if values:
         tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
     adopt(tx, find(tx, endpoint_id), city, now)
-    _log(tx, "endpoint.changed", endpoint_id, actor, now, changed=sorted(values))
+    _log(tx, "endpoint.changed", endpoint_id, actor, now, changed=sorted(change))
 
 
 def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int) -> str:
@@ -111,7 +115,7 @@ def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int) -> str
 def set_enabled(tx: Connection, endpoint_id: str, enabled: bool, actor: str, now: int) -> None:
     """While disabled nothing is skipped: what it should get is held, and released when it is enabled."""
     _find_to_change(tx, endpoint_id)
-    values = {"enabled": enabled, "disabled_because": None if enabled else "by hand"}
+    values = {"enabled": enabled, "disabled_because": None if enabled else "by hand", "state_since": now, **ANEW}
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
     if enabled:
         release(tx, endpoint_id, now)
@@ -137,7 +141,7 @@ def send_test(tx: Connection, endpoint_id: str, city: City, actor: str, now: int
     tx.execute(
         insert(deliveries).values(
             id=message_id, endpoint_id=endpoint_id, case_order=0, type="endpoint.test", grade=1, body=body,
-            created_at=now, due_at=now, **state_at(row),
+            created_at=now, due_at=now, lane=lane_of(row.id, 1, None, None), **state_at(row),
         )
     )  # fmt: skip
     return message_id
@@ -149,7 +153,9 @@ def replay(tx: Connection, endpoint_id: str, since: int, actor: str, now: int) -
     row = _find_to_change(tx, endpoint_id)
     mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.created_at >= since)
     mine &= deliveries.c.status.in_(("delivered", "failed"))
-    again = tx.execute(update(deliveries).where(mine).values(due_at=now, tries=0, **state_at(row)))
+    again = tx.execute(
+        update(deliveries).where(mine).values(due_at=now, tries=0, lane=lane_at(row.id), **state_at(row))
+    )
     _log(tx, "endpoint.replayed", endpoint_id, actor, now, since=since, deliveries=again.rowcount)
     return again.rowcount
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, func, literal, select, update
 
+from citybrain.dispatch.turns import lane_of
 from citybrain.store.bulk import insert_rows
 from citybrain.store.dispatch_tables import STILL_PENDING, UNSENT, deliveries, endpoints
 from citybrain.store.ids import new_id
+from citybrain.store.lanes import in_lanes_of
 from citybrain.store.locks import Lock, take
 
 NO_ENDPOINT = "no_endpoint"
@@ -106,9 +108,10 @@ def _deliveries(message: Message, directory: Directory, now: int) -> Iterable[di
     }
     matched = directory.wanting(row)
     for endpoint in matched:
-        yield row | {"id": _message_id(), "endpoint_id": endpoint.id, **state_at(endpoint)}
+        lane = lane_of(endpoint.id, row["grade"], row["domain"], row["county"])
+        yield row | {"id": _message_id(), "endpoint_id": endpoint.id, "lane": lane, **state_at(endpoint)}
     if not matched:
-        yield row | {"id": _message_id(), "endpoint_id": None, **_state(NO_ENDPOINT)}
+        yield row | {"id": _message_id(), "endpoint_id": None, "lane": "", **_state(NO_ENDPOINT)}
 
 
 def wants(endpoint: Row[Any], delivery: Any, city: Structure) -> bool:
@@ -139,13 +142,27 @@ def adopt(tx: Connection, endpoint: Row[Any], city: Structure, now: int) -> int:
     found = [row.id for row in tx.execute(select(*seen).where(waiting)) if wants(endpoint, row, city)]
     for start in range(0, len(found), 500):
         chosen = deliveries.c.id.in_(found[start : start + 500])
-        tx.execute(update(deliveries).where(chosen).values(endpoint_id=endpoint.id, due_at=now, **state_at(endpoint)))
+        own = {"endpoint_id": endpoint.id, "lane": lane_at(endpoint.id), "due_at": now, **state_at(endpoint)}
+        tx.execute(update(deliveries).where(chosen).values(**own))
     return len(found)
+
+
+def lane_at(endpoint_id: str | ColumnElement[str]) -> ColumnElement[str]:
+    """`lane_of`, for rows that change hands or go again."""
+    domain, county = func.coalesce(deliveries.c.domain, ""), func.coalesce(deliveries.c.county, "")
+    owner = literal(endpoint_id) if isinstance(endpoint_id, str) else func.coalesce(endpoint_id, "")
+    return owner + "." + cast(deliveries.c.grade, Text) + "." + domain + "." + county
+
+
+def line_up(tx: Connection) -> None:
+    """What an older version of this program has written stands in no lane yet."""
+    lost = STILL_PENDING & (deliveries.c.lane == "") & deliveries.c.endpoint_id.isnot(None)
+    tx.execute(update(deliveries).where(lost).values(lane=lane_at(deliveries.c.endpoint_id)))
 
 
 def hold(tx: Connection, endpoint_id: str) -> None:
     """While an endpoint is disabled nothing is skipped: what it should get waits."""
-    mine = STILL_PENDING & (deliveries.c.endpoint_id == endpoint_id)
+    mine = STILL_PENDING & in_lanes_of(deliveries, endpoint_id)
     tx.execute(update(deliveries).where(mine).values(**_state(DISABLED)))
 
 
@@ -156,24 +173,24 @@ def hold_back(tx: Connection, ids: Sequence[str]) -> None:
     mine = deliveries.c.id.in_(ids) & (deliveries.c.status == "pending")
     deleted = deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(endpoints.c.deleted_at.isnot(None)))
     nobodys = mine & (deliveries.c.endpoint_id.is_(None) | deleted)
-    tx.execute(update(deliveries).where(nobodys).values(endpoint_id=None, **_state(NO_ENDPOINT)))
+    tx.execute(update(deliveries).where(nobodys).values(endpoint_id=None, lane="", **_state(NO_ENDPOINT)))
     disabled = deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(endpoints.c.enabled.is_(False)))
     tx.execute(update(deliveries).where(mine & disabled).values(**_state(DISABLED)))
 
 
 def release(tx: Connection, endpoint_id: str, now: int) -> None:
-    mine = deliveries.c.endpoint_id == endpoint_id
-    tried = STILL_PENDING & (deliveries.c.tries > 0)
-    for waiting in (UNSENT & (deliveries.c.status == "held"), tried):
-        tx.execute(update(deliveries).where(mine, waiting).values(due_at=now, **_state(None)))
+    held = UNSENT & (deliveries.c.status == "held") & (deliveries.c.endpoint_id == endpoint_id)
+    tried = STILL_PENDING & in_lanes_of(deliveries, endpoint_id) & (deliveries.c.tries > 0)
+    for waiting in (held, tried):
+        tx.execute(update(deliveries).where(waiting).values(due_at=now, **_state(None)))
 
 
 def orphan(tx: Connection, endpoint_id: str) -> None:
     """A deleted endpoint leaves what it had not received to the department's next one, with all its tries. What is on
     its way changes hands too: whoever sends it has lost the claim."""
-    afresh = {"fence": deliveries.c.fence + 1, "lease_until": 0, "tries": 0}
-    for waiting in (STILL_PENDING, UNSENT & (deliveries.c.status == "held")):
-        mine = waiting & (deliveries.c.endpoint_id == endpoint_id)
+    afresh = {"fence": deliveries.c.fence + 1, "lease_until": 0, "tries": 0, "lane": ""}
+    held = UNSENT & (deliveries.c.status == "held") & (deliveries.c.endpoint_id == endpoint_id)
+    for mine in (STILL_PENDING & in_lanes_of(deliveries, endpoint_id), held):
         tests = mine & deliveries.c.case_id.is_(None)  # nobody else's
         tx.execute(update(deliveries).where(tests).values(status="failed", held_because=None))
         tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **afresh, **_state(NO_ENDPOINT)))

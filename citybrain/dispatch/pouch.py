@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from citybrain.dispatch.delivery import LEASE_MS, anything_due, secrets_of
+from citybrain.dispatch.delivery import LANES, LEASE_MS, outgoing
+from citybrain.dispatch.gates import is_free
 from citybrain.dispatch.outbox import MESSAGES_A_VERSION
 from citybrain.dispatch.sender import Outgoing
 from citybrain.store.database import now_ms
+from citybrain.store.lanes import owner_of
 
 AFTERWARDS = 2 * MESSAGES_A_VERSION  # from a case's second version on, something earlier of it may be waiting
 _NOW = select(now_ms())
@@ -27,7 +29,7 @@ class Claim(NamedTuple):
 
 
 class Pouch:
-    """For one transaction. `takes` says of an endpoint's url whether one more message to it can be sent at once."""
+    """For one transaction. `takes` says of an endpoint whether one more message to it can be sent at once."""
 
     def __init__(self, takes: Callable[[str], bool]) -> None:
         self._takes = takes
@@ -36,19 +38,19 @@ class Pouch:
 
     def fill(self, tx: Connection, rows: Sequence[dict[str, Any]], endpoints: Iterable[Row[Any]]) -> None:
         """Claims those of the new deliveries that may go now and for which there is room, the gravest first; none
-        while older ones wait, which might be graver."""
-        if anything_due(tx):
+        for an endpoint for which older ones wait, or that gets its messages by measure."""
+        firsts = sorted(_first(rows, known := {row.id: row for row in endpoints}), key=lambda row: int(row["grade"]))
+        if not firsts:
             return
         now: int = tx.execute(_NOW).scalar_one()
-        known = {row.id: row for row in endpoints}
-        for row in sorted(_first(rows, known), key=lambda row: int(row["grade"])):
+        busy = {owner_of(lane) for lane, _ in LANES.due(tx)}
+        for row in firsts:
             endpoint = known[row["endpoint_id"]]
-            if not self._takes(endpoint.url):
+            if endpoint.id in busy or not is_free(endpoint, now) or not self._takes(endpoint.id):
                 continue
             claim = Claim(row["id"], endpoint.id, row["grade"])
             row.update(lease_until=now + LEASE_MS, fence=claim.fence, tries=claim.tries)
-            outgoing = Outgoing(claim.id, endpoint.url, secrets_of(endpoint, now), row["body"].encode())
-            self.claimed.append((claim, outgoing))
+            self.claimed.append((claim, outgoing(claim.id, endpoint, row["body"].encode(), now)))
 
 
 def _first(rows: Iterable[dict[str, Any]], known: Mapping[str, Row[Any]]) -> Iterable[dict[str, Any]]:

@@ -5,7 +5,6 @@ Comes after a delivery is claimed; its outcome is recorded by whoever claimed it
 
 import asyncio
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,6 @@ from functools import lru_cache
 from importlib.metadata import version
 from types import TracebackType
 from typing import Literal, Self
-from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -29,6 +27,7 @@ from citybrain.dispatch.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_
 _log = logging.getLogger(__name__)
 
 LONGEST_ANSWER = 64 * 1024  # bytes read so that the connection can be used again; more closes it
+DRAIN_SECONDS = 1.0  # or the connection is closed: who drips a body holds no place
 LONGEST_RETRY_AFTER = 86_400
 ADDRESSES = 10_000  # as many are parsed and judged once
 MEANS_LATER = {429, 502, 503, 504}  # their Retry-After is obeyed
@@ -74,15 +73,13 @@ class Sender:
         self,
         allow: AllowList,
         timeout: float = TIMEOUT_SECONDS,
-        limit_per_host: int = 16,
         clock: Callable[[], float] = time.time,
         resolver: AbstractResolver | None = None,
         name_ttl: int = 10,
     ) -> None:
-        self._allow, self._timeout, self._limit, self._clock = allow, timeout, limit_per_host, clock
+        self._allow, self._timeout, self._clock = allow, timeout, clock
         self._address = lru_cache(ADDRESSES)(allow.check_url)
         self._resolver, self._name_ttl = resolver, name_ttl
-        self._slots: WeakValueDictionary[URL, asyncio.Semaphore] = WeakValueDictionary()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -97,30 +94,18 @@ class Sender:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, message: Outgoing, begin_by: float = math.inf) -> Outcome:
-        """One attempt, at most `timeout` seconds from when the host has a free slot, which must come by `begin_by`
-        (time.monotonic). Raises only cancellation."""
+    async def send(self, message: Outgoing) -> Outcome:
+        """One attempt, at most `timeout` seconds. Raises only cancellation."""
+        started = time.perf_counter()
         try:
-            address = self._address(message.url)
-        except AddressRefused as refused:
-            return _refused(refused, 0.0)
-        async with self._slot(address.origin()):
-            if time.monotonic() > begin_by:
-                return Outcome("late", None, None, None, 0.0)
-            started = time.perf_counter()
-            try:
-                headers = self._headers(message)
-            except ValueError as error:
-                return Outcome("refused", None, f"message: {error}", None, 0.0)
-            try:
-                status, retry_after = await self._post(address, message.body, headers)
-            except Exception as error:
-                return _failed(error, _since(started))
-            return _answered(status, retry_after, self._clock(), _since(started))
-
-    def _slot(self, origin: URL) -> asyncio.Semaphore:
-        """Waiting for a slow host costs its own messages time, never an attempt, and other hosts nothing."""
-        return self._slots.setdefault(origin, asyncio.Semaphore(self._limit))
+            headers = self._headers(message)
+        except ValueError as error:
+            return Outcome("refused", None, f"message: {error}", None, 0.0)
+        try:
+            status, retry_after = await self._post(self._address(message.url), message.body, headers)
+        except Exception as error:
+            return _failed(error, _since(started))
+        return _answered(status, retry_after, self._clock(), _since(started))
 
     def _headers(self, message: Outgoing) -> dict[str, str]:
         timestamp = int(self._clock())
@@ -139,7 +124,7 @@ class Sender:
         # The status has been answered: whatever the body does, it changes nothing but the use of the connection.
         if not response.content.at_eof():
             with suppress(aiohttp.ClientError, OSError, TimeoutError):
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + DRAIN_SECONDS)):
                     await _drain(response.content)
         response.close()  # no effect on a connection whose answer was read to its end
         return response.status, response.headers.get("Retry-After")
@@ -147,7 +132,7 @@ class Sender:
     def _new_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0,  # the slots limit
+                limit=0,  # the lanes limit
                 keepalive_timeout=4,  # many servers close after 5 s; a post on a connection just closed would fail
                 resolver=self._resolver,
                 use_dns_cache=self._name_ttl > 0,

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
-from citybrain.store.tables import Id, Json, claim_columns, metadata, where_columns
+from citybrain.store.tables import Id, Json, claim_columns, lane_column, metadata, where_columns
 
 endpoints = Table(
     "endpoints",
@@ -25,6 +25,26 @@ endpoints = Table(
     Column("last_error", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
+    Column("signatures", Json, nullable=False, server_default=text("""'["v1"]'""")),  # see `signature`
+    Column("concurrency", Integer),  # messages on their way at once, over all workers; none: as many as it bears
+    Column("per_minute", Integer),
+    Column("state_since", BigInteger),  # well, failing, unreachable or disabled
+    Column("not_before", BigInteger, nullable=False, server_default=text("0")),  # it asked for time, or has a rate
+    # The circuit breaker: since when it is open, probes that failed, when the next ones may go.
+    Column("opened_at", BigInteger),
+    Column("probes", Integer, nullable=False, server_default=text("0")),
+    Column("probe_at", BigInteger, nullable=False, server_default=text("0")),
+    Column("grave_probe_at", BigInteger, nullable=False, server_default=text("0")),
+)
+
+dispatch_alerts = Table(
+    "dispatch_alerts",  # that something waits for an endpoint for too long, told once
+    metadata,
+    Column("queue", Text),  # missing_endpoint, unreachable, disabled
+    Column("subject", Id),  # the department, or the endpoint
+    Column("since", BigInteger, nullable=False),
+    Column("raised_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("queue", "subject"),
 )
 
 deliveries = Table(
@@ -47,16 +67,28 @@ deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     *claim_columns(),
+    lane_column(),  # endpoint.grade.domain.county
     postgresql_partition_by="RANGE (id)",
 )
 _PENDING = text("status = 'pending'")
 _WAITING = text("status IN ('pending', 'held')")
 Index(
-    "deliveries_due",
-    deliveries.c.lease_until,  # first: there may be thousands in flight
+    "deliveries_in_lanes",
+    deliveries.c.lane,
     deliveries.c.due_at,
     sqlite_where=_PENDING,
     postgresql_where=_PENDING,
+)
+_CLAIMED = text("status = 'pending' AND lease_until > 0")
+Index("deliveries_claimed", deliveries.c.endpoint_id, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)
+_HELD = text("status = 'held'")
+Index(
+    "deliveries_held",
+    deliveries.c.endpoint_id,
+    deliveries.c.department,
+    deliveries.c.created_at,
+    sqlite_where=_HELD,
+    postgresql_where=_HELD,
 )
 Index(
     "deliveries_in_order",

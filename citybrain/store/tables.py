@@ -59,6 +59,11 @@ def claim_columns() -> list[Column[Any]]:
     ]
 
 
+def lane_column() -> Column[Any]:
+    """The line in which the row waits for a claim: see `store.lanes`."""
+    return Column("lane", Id, nullable=False, server_default=text("''"))
+
+
 events = Table(
     "events",
     metadata,
@@ -82,10 +87,11 @@ events = Table(
     Column("explanation", Json),  # of the decision, as `routing.record` shortens it
     Column("trace", Text),  # why it was quarantined
     *claim_columns(),
+    lane_column(),  # domain.gravity.county
     postgresql_partition_by="RANGE (id)",
 )
 _RECEIVED = text("state = 'received'")
-Index("events_due", events.c.domain, events.c.due_at, sqlite_where=_RECEIVED, postgresql_where=_RECEIVED)
+Index("events_in_lanes", events.c.lane, events.c.due_at, sqlite_where=_RECEIVED, postgresql_where=_RECEIVED)
 _UNSETTLED = "state <> 'cased'"
 Index("events_unsettled", events.c.state, events.c.id, sqlite_where=text(_UNSETTLED), postgresql_where=text(_UNSETTLED))
 UNSETTLED = text(f"events.{_UNSETTLED}")  # a partial index is used only where a query repeats its condition

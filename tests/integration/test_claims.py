@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from desk import Desk
 from postgres import both_stores
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, insert, literal_column, select
 
 from citybrain.clock import now_ms
-from citybrain.store.claims import ClaimLost, Waiting, complete
+from citybrain.store.claims import ClaimLost, complete
 from citybrain.store.database import now_ms as database_now
 from citybrain.store.ids import new_id
+from citybrain.store.lanes import Lanes
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import counters, events
@@ -21,12 +22,13 @@ from citybrain.store.tables import counters, events
 pytestmark = both_stores
 
 LEASE_MS = 30_000
-RECEIVED = Waiting(events, events.c.state == "received", (events.c.due_at, events.c.id))
+RECEIVED = Lanes(events, lambda event: event.state == literal_column("'received'"))
 
 
 def take(desk: Desk, limit: int = 1_000, lease_ms: int = LEASE_MS) -> list[Row[Any]]:
     with desk.here.store.write() as tx:
-        return list(RECEIVED.claim(tx, limit, lease_ms))
+        due = sorted(RECEIVED.due(tx), key=lambda found: found.due_at)
+        return RECEIVED.claim_evenly(tx, [found.lane for found in due], limit, lease_ms)
 
 
 def finish(desk: Desk, rows: list[Row[Any]], effect: str = "done") -> None:

@@ -74,14 +74,14 @@ def test_the_backlog_of_a_case_is_looked_up_by_case_and_not_by_going_through_all
 
     @event.listens_for(desk.here.store.engine, "before_cursor_execute")
     def explain(_c: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if "NOT (EXISTS" in statement:
+        if "AS earlier" in statement:
             plans.extend(row[3] for row in cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters).fetchall())
 
     claim(desk)
     with desk.here.store.read() as tx:
         anything_due(tx)
     looked_up = [plan for plan in plans if "earlier" in plan]
-    assert len(looked_up) == 2
+    assert looked_up
     assert all("deliveries_in_order (case_id=? AND endpoint_id=?" in plan for plan in looked_up)
 
 

@@ -21,13 +21,14 @@ from citybrain.clock import now_ms
 from citybrain.console import desk as queue_page
 from citybrain.dispatch.api import list_deliveries
 from citybrain.dispatch.delivery import anything_due, claim_due, held_count
+from citybrain.dispatch.turns import Turns
 from citybrain.intake.reading import list_events
 from citybrain.operations.flow import Flow
 from citybrain.operations.standing import standing
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import number_committed
 from citybrain.store.tables import cases, events
-from workers.handle import FRESH
+from workers.handle import FRESH, claim_some
 from workers.patrol import waiting_queues
 
 pytestmark = both_stores
@@ -89,20 +90,23 @@ def test_what_is_asked_every_day_has_its_index(old: Desk) -> None:
         "suspended": (IN_WORK, cases_(status="suspended")),
         "closed": ("cases_pkey", cases_(status="closed", sort="due")),
         "of a department": (IN_WORK, cases_(department="441402-cg", status="open")),
-        "received": ("events_unsettled|events_due", lambda _: events_(state="received")),
+        "received": ("events_unsettled|events_in_lanes", lambda _: events_(state="received")),
         "since": ("events_pkey", lambda _: events_(since=datetime.now(UTC))),
         "events": ("events_pkey", lambda _: events_()),
         "failed": ("deliveries_unsent", lambda _: list_deliveries(ADMIN, here, status="failed")),
-        "pending": ("deliveries_due|deliveries_pkey", lambda _: list_deliveries(ADMIN, here, status="pending")),
-        "of an endpoint": ("deliveries_by_endpoint", lambda _: list_deliveries(ADMIN, here, endpoint="none")),
-        "held": ("deliveries_unsent", held_count),
-        "due": ("deliveries_due", anything_due),
-        "claim of events": (
-            "events_due|events_unsettled",
-            lambda tx: FRESH.claim(tx, 100, 1, of_domain="grid"),
+        "pending": (
+            "deliveries_in_lanes|deliveries_in_order|deliveries_pkey",
+            lambda _: list_deliveries(ADMIN, here, status="pending"),
         ),
-        "claim of deliveries": ("deliveries_due", lambda tx: claim_due(tx, [], 100)),
-        "patrol, events": ("events_due|events_unsettled", lambda _: waiting_queues(here)),
+        "of an endpoint": ("deliveries_by_endpoint", lambda _: list_deliveries(ADMIN, here, endpoint="none")),
+        "held": ("deliveries_unsent|deliveries_held", held_count),
+        "due": ("deliveries_in_lanes", anything_due),
+        "claim of events": (
+            "events_in_lanes|events_unsettled",
+            lambda tx: claim_some(tx, FRESH, "grid", 100),
+        ),
+        "claim of deliveries": ("deliveries_in_lanes", lambda tx: claim_due(tx, Turns(), lambda *_: 100, 100)),
+        "patrol, events": ("events_in_lanes|events_unsettled", lambda _: waiting_queues(here)),
         "clocks": ("cases_to_look_at", lambda _: follow_up(here.store, here.city, 0)),
         "stream": ("stream_unnumbered|stream_2", number_committed),
     }

@@ -14,19 +14,20 @@ from steps import FIRE
 from citybrain.casework.opening import open_cases
 from citybrain.clock import now_ms
 from citybrain.dispatch.delivery import Attempt, settle
+from citybrain.dispatch.lane import START
 from citybrain.dispatch.pouch import Pouch
 from citybrain.routing.record import shorten
 from citybrain.routing.report import Filed
 from citybrain.store.claims import ClaimLost
 from citybrain.store.dispatch_tables import attempts, deliveries
 from citybrain.store.tables import events
-from workers.deliver import LANE, PostRoom
-from workers.handle import FRESH, LEASE_MS, handle_batch
+from workers.deliver import PostRoom
+from workers.handle import FRESH, claim_some, handle_batch
 
 pytestmark = both_stores
 
 
-def everything(_url: str) -> bool:
+def everything(_endpoint_id: str) -> bool:
     return True
 
 
@@ -34,7 +35,7 @@ def fill(desk: Desk, takes: Callable[[str], bool] = everything, domain: str = "g
     """Opens the cases of what was reported, with a pouch at hand; nothing is sent."""
     here = desk.here
     with here.store.write() as tx:
-        rows = sorted(FRESH.claim(tx, 1_000, LEASE_MS, of_domain=domain), key=lambda row: str(row.id))
+        rows = sorted(claim_some(tx, FRESH, domain, 1_000), key=lambda row: str(row.id))
     filed = [Filed.of_record(row, here.city.zone) for row in rows]
     decisions = here.domains[domain].decide(filed, here.context(domain, desk.now))
     explanations = [shorten(each.explanation, event) for each, event in zip(decisions, filed, strict=True)]
@@ -112,7 +113,7 @@ def test_older_messages_go_first_and_so_do_graver_ones(desk: Desk) -> None:
 
     one = iter([True])
     desk.report({"title": "light", "grade": 4}, {"title": "grave", "grade": 1})
-    taken = fill(desk, lambda _url: next(one, False)).claimed
+    taken = fill(desk, lambda _endpoint_id: next(one, False)).claimed
     assert [held.grade for held, _ in taken] == [1]
 
 
@@ -135,7 +136,7 @@ def test_nothing_is_sent_when_the_commit_fails(desk: Desk, room: PostRoom, recei
     until(lambda: len(receiver.messages) == 2)
 
 
-def test_the_lane_of_a_host_that_answered_is_wide_and_narrow_again_when_it_fails(
+def test_the_lane_of_an_endpoint_that_answered_is_deep_and_shallow_again_when_it_fails(
     desk: Desk, room: PostRoom, receiver: Any
 ) -> None:
     desk.endpoint("good", url=receiver.url)
@@ -150,10 +151,11 @@ def test_the_lane_of_a_host_that_answered_is_wide_and_narrow_again_when_it_fails
         until(lambda: room.claim() or not room.size())
         return size
 
-    assert flood() == LANE  # new
+    assert flood() == START  # new
     assert flood() == 100
-    receiver.status = 500
+    receiver.status = 503
     desk.report({})
     handle_batch(desk.here, "grid", room)
     until(lambda: not room.size())
-    assert flood() == LANE
+    receiver.status = 204
+    assert flood() < 100

@@ -16,7 +16,7 @@ from desk import ADMIN, Desk
 from postgres import both_stores, only_postgresql
 from posting import FAILED, OK, claim, end, switch
 from serving import wait_until
-from sqlalchemy import event, insert, text, true
+from sqlalchemy import event, insert, text
 from steps import BODIES, FIRE
 from wholeness import check_whole
 
@@ -31,12 +31,11 @@ from citybrain.keys import create_key, ensure_admin
 from citybrain.problem import Problem
 from citybrain.routing.record import shorten
 from citybrain.routing.report import Filed
-from citybrain.store.claims import Waiting
 from citybrain.store.coverage_tables import domain_activity
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import cases, events, feedbacks, keys, receipts
-from workers.handle import handle_batch
+from workers.handle import FRESH, claim_some, handle_batch
 
 pytestmark = both_stores
 SEQUENCES = int(os.environ.get("CITYBRAIN_SEQUENCES", "25"))
@@ -64,7 +63,7 @@ def meanwhile(desk: Desk, call: Call) -> None:
     desk.report(*[{}] * 40)
     here = desk.here
     with here.store.write() as tx:
-        rows = sorted(Waiting(events, true(), (events.c.id,)).claim(tx, 40, 30_000), key=lambda row: str(row.id))
+        rows = sorted(claim_some(tx, FRESH, "grid", 40), key=lambda row: str(row.id))
     filed = [Filed.of_record(row, here.city.zone) for row in rows]
     decisions = here.domains["grid"].decide(filed, here.context("grid", desk.now))
     explanations = [shorten(each.explanation, event) for each, event in zip(decisions, filed, strict=True)]
