@@ -90,7 +90,8 @@ def _clocks_stand_still_only_while_suspended(case: Row[Any], orders: Rows) -> No
     assert (case.left_seconds is not None) == (rests and case.started_at is not None)
     assert (case.due_at is None) == (rests or case.started_at is None) or case.status == "void"
     assert (case.closed_at is not None) == (case.status == "closed")
-    clocks = {(order.due_at, order.left_seconds) for order in orders if order.status in ACTIVE_ORDERS}
+    with_it = [order for order in orders if order.status in ACTIVE_ORDERS and order.limit_unit is None]
+    clocks = {(order.due_at, order.left_seconds) for order in with_it}
     assert clocks <= {(case.due_at, case.left_seconds)}
 
 

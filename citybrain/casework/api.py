@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from citybrain.access import Asker, Here, JsonBody, described
-from citybrain.casework import appealing, reading, verifying
+from citybrain.casework import appealing, orders, reading, verifying
 from citybrain.casework.actions import act
 from citybrain.casework.bulk import act_on_many
 from citybrain.casework.feedback import Feedback, parse_feedback, take
@@ -167,7 +167,7 @@ def give_feedback(order_id: str, key: Asker, here: Here, body: JsonBody) -> dict
     feedback = parse_feedback(body)
 
     def record(tx: Connection) -> int:
-        order = reading.visible_order(tx, order_id, key, here.city)
+        order = orders.visible_order(tx, order_id, key, here.city)
         return take(tx, order.id, order.case_id, feedback, key.name, here.city, here.clock())
 
     if here.store.transact(record):
@@ -177,7 +177,8 @@ def give_feedback(order_id: str, key: Asker, here: Here, body: JsonBody) -> dict
 
 
 def _order(here: Installation, key: Key, order_id: str, tx: Any) -> dict[str, Any]:
-    order = reading.visible_order(tx, order_id, key, here.city)
+    order = orders.visible_order(tx, order_id, key, here.city)
     row = reading.case_of(tx, order.case_id)
     case = {name: getattr(row, name) for name in ("id", "number", "status", "domain", "type", "grade", "title")}
-    return reading.order_dict(order, row, here.city, here.clock()) | {"case": case, "place": row.place}
+    shown = orders.orders_shown(tx, [order], row, here.city, here.clock())[0]
+    return shown | {"case": case, "place": row.place}

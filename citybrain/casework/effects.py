@@ -10,7 +10,7 @@ from citybrain.casework.supervision import lapse, urge
 from citybrain.casework.turn import Turn
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
-from citybrain.deadline import YEARS
+from citybrain.deadline import YEARS, Limit
 from citybrain.intake.placing import place_of
 from citybrain.practice import DAY_MS
 from citybrain.problem import invalid
@@ -55,7 +55,7 @@ def dispatch(amendment: Amendment, turn: Turn) -> None:
     if case["returns"] >= turn.city.practice.returns:
         case["appointed"] = True
         amendment.note("appointed", department=request.department)
-    dispatch_to(amendment, request.department or "", request.assist)
+    dispatch_to(amendment, request.department or "", request.assist, kind.assist_limit, turn.city)
     amendment.leaves_triage = True
 
 
@@ -174,11 +174,13 @@ def _again_to_all(amendment: Amendment, turn: Turn) -> None:
     if case["limit_unit"]:
         handling_clock.start_clock(amendment, case["limit_amount"], case["limit_unit"], turn.city)
     done = [order for order in amendment.orders.values() if order["status"] == OrderStatus.COMPLETED]
-    assist = dict.fromkeys(order["department"] for order in done if order["role"] == "assist")
+    assist = {order["department"]: order for order in done if order["role"] == "assist"}
     amendment.order("lead", case["lead"])
-    for department in assist:
+    for department, before in assist.items():
         if department != case["lead"]:
-            amendment.order("assist", department)
+            order = amendment.order("assist", department)
+            if before["limit_unit"]:
+                handling_clock.own_clock(order, Limit(before["limit_amount"], before["limit_unit"]), turn.city)
 
 
 def close(amendment: Amendment, turn: Turn) -> None:

@@ -20,7 +20,7 @@ def compose(amendments: Iterable[Amendment], events: Mapping[str, list[dict[str,
             order = amendment.orders[order_id] if order_id else None
             data = _data(amendment.case, order, shown, city)
             if type_ == "work_order.supervised":
-                data["supervision"] = _supervision(amendment)
+                data["supervision"] = _supervision(amendment, order_id)
             if answered := _answered(amendment):
                 data["asked"] = answered
             department = order["department"] if order else amendment.case["lead"]
@@ -28,10 +28,12 @@ def compose(amendments: Iterable[Amendment], events: Mapping[str, list[dict[str,
     return messages
 
 
-def _supervision(amendment: Amendment) -> dict[str, Any]:
-    """The highest level that was raised, or that a person urged, and why."""
-    told = [entry.data for entry in amendment.entries if entry.action == "supervised"][-1:]
-    return {"level": amendment.case["supervision"], "reason": told[0]["reason"] if told else None}
+def _supervision(amendment: Amendment, order_id: str | None) -> dict[str, Any]:
+    """The highest level that was raised for the order, or that a person urged, and why."""
+    supervised = [entry.data for entry in amendment.entries if entry.action == "supervised"]
+    told = [data for data in supervised if data.get("work_order") in (None, order_id)][-1:]
+    level = told[0].get("level") if told else None
+    return {"level": level or amendment.case["supervision"], "reason": told[0]["reason"] if told else None}
 
 
 def _answered(amendment: Amendment) -> dict[str, Any] | None:
@@ -60,6 +62,13 @@ def deadline(row: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | N
     }
 
 
+def order_deadline(order: Mapping[str, Any], case: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | None:
+    """That of an order: of its own limit, or of the case's."""
+    own = order if order["limit_unit"] else case
+    limit = {name: own[name] for name in ("limit_amount", "limit_unit")}
+    return deadline({**order, **limit}, city, now)
+
+
 def _data(
     case: Mapping[str, Any], order: Mapping[str, Any] | None, events: list[dict[str, Any]], city: City
 ) -> dict[str, Any]:
@@ -68,7 +77,9 @@ def _data(
             name: case[name] for name in ("id", "number", "domain", "type", "title", "grade", "status", "event_count")
         },
         "place": case["place"],
-        "deadline": deadline(case, city, case["updated_at"]),
+        "deadline": order_deadline(order, case, city, case["updated_at"])
+        if order and order["limit_unit"]
+        else deadline(case, city, case["updated_at"]),
         "events": events,
     }
     if order:

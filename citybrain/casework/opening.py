@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Row
 
 from citybrain.casework.amendment import NOTHING_YET, Amendment
 from citybrain.casework.case import Status, is_muted
-from citybrain.casework.handling_clock import due_moment, start_clock
+from citybrain.casework.handling_clock import due_moment, own_clock, start_clock
 from citybrain.casework.joining import Known, known_to
 from citybrain.casework.muting import Mute, in_force_for
 from citybrain.casework.numbers import next_numbers
 from citybrain.casework.writing import write
 from citybrain.city import City
+from citybrain.deadline import Limit
 from citybrain.dispatch.outbox import Taker
 from citybrain.installation import Installation
 from citybrain.routing.decision import Decision
@@ -127,7 +128,7 @@ def _dispatch(amendment: Amendment, decision: Decision, city: City) -> None:
     amendment.case["status"] = Status.DISPATCHED
     if decision.limit:
         start_clock(amendment, decision.limit.amount, decision.limit.unit, city)
-    dispatch_to(amendment, decision.lead or "", decision.assist)
+    dispatch_to(amendment, decision.lead or "", decision.assist, decision.assist_limit, city)
 
 
 def _due_at(decision: Decision, city: City, now: int) -> int | None:
@@ -178,13 +179,15 @@ def _child(
     return child
 
 
-def dispatch_to(amendment: Amendment, lead: str, assist: Sequence[str]) -> None:
-    """Orders for one lead and its assistants."""
+def dispatch_to(amendment: Amendment, lead: str, assist: Sequence[str], limit: Limit | None, city: City) -> None:
+    """Orders for one lead and its assistants, who are due with it unless they have a `limit` of their own."""
     amendment.case["lead"] = lead
     helpers = [department for department in dict.fromkeys(assist) if department != lead]
     amendment.order("lead", lead)
     for department in helpers:
-        amendment.order("assist", department)
+        order = amendment.order("assist", department)
+        if limit:
+            own_clock(order, limit, city)
     amendment.note("dispatched", department=lead, assist=helpers, due_at=amendment.case["due_at"])
 
 

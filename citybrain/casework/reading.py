@@ -12,6 +12,7 @@ from citybrain.casework.beside import open_parts
 from citybrain.casework.case import OPEN, Status
 from citybrain.casework.hindrance import Situation, possible_actions
 from citybrain.casework.message import deadline
+from citybrain.casework.orders import orders_shown
 from citybrain.casework.relations import MUTED, muted_by, relations
 from citybrain.casework.supervision import STAGES
 from citybrain.city import City
@@ -28,7 +29,6 @@ from citybrain.keys import (
     narrowed,
     ordered_from,
     within,
-    work_orders_visible,
 )
 from citybrain.listing import LOOKED, SortKey, contains, page
 from citybrain.problem import invalid, not_found
@@ -165,7 +165,7 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation, key: Key) -> d
             "muted": muted_by(tx, row, city),
             "appeals": appeals_of(tx, row.id, city),
             "events": [_event(event, city) for event in of_case],
-            "work_orders": [order_dict(order, row, city, now) for order in orders],
+            "work_orders": orders_shown(tx, orders, row, city, now),
             "deliveries": with_attempts(tx, sent, city),
             "timeline": [entry_dict(entry, city) for entry in entries],
             "timeline_total": row.entries,
@@ -193,28 +193,6 @@ def _explanation(tx: Connection, opening: Row[Any], here: Installation) -> dict[
     opened_by = data.get("event") or min(data.get("events", [""]))
     event = tx.execute(select(events).where(events.c.id == opened_by)).first()
     return whole_explanation(event, here) if event else None
-
-
-def order_dict(order: Row[Any], case_row: Row[Any], city: City, now: int) -> dict[str, Any]:
-    clock = {"limit_amount": case_row.limit_amount, "limit_unit": case_row.limit_unit}
-    plain = ("id", "role", "department", "status", "reason", "responsible")
-    department = city.departments.get(order.department)
-    return {name: getattr(order, name) for name in plain} | {
-        "case_id": order.case_id,
-        "department_name": department.name if department else None,
-        "responsible_department": city.department_named(order.responsible),
-        "deadline": deadline(dict(order._mapping) | clock, city, now),
-        "created_at": rfc3339(order.created_at, city.zone),
-        "updated_at": rfc3339(order.updated_at, city.zone),
-        "completed_at": rfc3339(order.completed_at, city.zone),
-    }
-
-
-def visible_order(tx: Connection, order_id: str, key: Key, city: City) -> Row[Any]:
-    row = tx.execute(select(work_orders).where(work_orders.c.id == order_id, work_orders_visible(key, city))).first()
-    if row is None:
-        raise not_found("work order")
-    return row
 
 
 def queues(tx: Connection, key: Key, here: Installation) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What time brings about: when a case is looked at next, the centre's own clocks, and supervision 督办 raised level by
 level. Every written change ends here, so that patrol finds what is due by one column."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -29,9 +29,10 @@ def schedule(amendment: Amendment, city: City) -> None:
     if case["asked"] and case["asked"]["what"] not in legal_actions(case["status"]):
         lapse(amendment, "moved_on")
     moved = case["due_at"] != amendment.due_before and case["due_at"] is not None
-    if moved and case["supervision"]:  # what lies ahead again is raised again
-        passed = sum(moment <= amendment.at for moment in _moments(case, city))
-        case["supervision"] = min(case["supervision"], passed)
+    if moved:
+        _raise_again(case, amendment.at, city)
+    for order in _of_their_own(amendment):
+        _raise_again(order, amendment.at, city)
     expires = _expires(case)
     case["look_at"] = min(filter(None, (_look_at(amendment, city), expires and expires + 1)), default=None)
 
@@ -47,13 +48,37 @@ def look(amendment: Amendment, city: City) -> None:
     if stage and not case["stage_supervised"] and case["stage_due_at"] is not None and case["stage_due_at"] < now:
         case["stage_supervised"] = True
         amendment.note("supervised", reason=f"{stage}_overdue", due_at=case["stage_due_at"])
-    if case["status"] not in IN_HAND or case["due_at"] is None:
+    if case["status"] not in IN_HAND:
         return
-    moments = _moments(case, city)
-    while case["supervision"] < len(moments) and moments[case["supervision"]] <= now:
-        threshold = city.practice.thresholds[case["supervision"]]
-        case["supervision"] += 1
-        urge(amendment, threshold.code, level=case["supervision"], name=threshold.name, due_at=case["due_at"])
+    own = _of_their_own(amendment)
+    if case["due_at"] is not None:
+        with_it = [order for order in amendment.active() if order not in own]
+        for raised in _raised(case, now, city):
+            _tell(amendment, with_it, **raised)
+    for order in own:
+        for raised in _raised(order, now, city):
+            amendment.change_order(order)
+            _tell(amendment, [order], **raised, work_order=order["id"], department=order["department"])
+
+
+def _raised(of: dict[str, Any], now: int, city: City) -> Iterator[dict[str, Any]]:
+    """Each level that a case or an order has come to."""
+    moments = _moments(of, city)
+    while of["supervision"] < len(moments) and moments[of["supervision"]] <= now:
+        threshold = city.practice.thresholds[of["supervision"]]
+        of["supervision"] += 1
+        yield {"reason": threshold.code, "level": of["supervision"], "name": threshold.name, "due_at": of["due_at"]}
+
+
+def _raise_again(of: dict[str, Any], at: int, city: City) -> None:
+    """What lies ahead again, since the due time was moved, is raised again."""
+    if of["supervision"] and of["due_at"] is not None:
+        of["supervision"] = min(of["supervision"], sum(moment <= at for moment in _moments(of, city)))
+
+
+def _of_their_own(amendment: Amendment) -> list[dict[str, Any]]:
+    """The orders in hand that are not due with the case."""
+    return [order for order in amendment.active() if order["limit_unit"] and order["due_at"] is not None]
 
 
 def lapse(amendment: Amendment, why: str) -> None:
@@ -66,11 +91,15 @@ def lapse(amendment: Amendment, why: str) -> None:
         amendment.tell("work_order.updated", order["id"])
 
 
-def urge(amendment: Amendment, reason: str, **more: object) -> None:
+def urge(amendment: Amendment, reason: str) -> None:
     """督办: whoever has it in hand is told to hurry."""
-    for order in amendment.active():
+    _tell(amendment, amendment.active(), reason=reason)
+
+
+def _tell(amendment: Amendment, orders: Iterable[Mapping[str, Any]], **why: object) -> None:
+    for order in orders:
         amendment.tell("work_order.supervised", order["id"])
-    amendment.note("supervised", reason=reason, **more)
+    amendment.note("supervised", **why)
 
 
 def _expires(case: Mapping[str, Any]) -> int | None:
@@ -91,15 +120,16 @@ def _look_at(amendment: Amendment, city: City) -> int | None:
         return int(case["suspended_until"])
     if case["stage_due_at"] is not None:
         return None if case["stage_supervised"] else case["stage_due_at"] + 1
-    if case["status"] not in IN_HAND or case["due_at"] is None:
+    if case["status"] not in IN_HAND:
         return None
-    ahead = _moments(case, city)[case["supervision"] :]
-    return ahead[0] if ahead and ahead[0] < NEVER else None
+    clocks = [case, *_of_their_own(amendment)] if case["due_at"] is not None else _of_their_own(amendment)
+    ahead = (moment for clock in clocks for moment in _moments(clock, city)[clock["supervision"] :][:1])
+    return min((moment for moment in ahead if moment < NEVER), default=None)
 
 
-def _moments(case: Mapping[str, Any], city: City) -> tuple[int, ...]:
-    limit = (case["limit_amount"], case["limit_unit"])
-    return threshold_moments(city.calendar, case["due_at"], *limit, city.practice.moments)
+def _moments(of: Mapping[str, Any], city: City) -> tuple[int, ...]:
+    limit = (of["limit_amount"], of["limit_unit"])
+    return threshold_moments(city.calendar, of["due_at"], *limit, city.practice.moments)
 
 
 @lru_cache(maxsize=4096)

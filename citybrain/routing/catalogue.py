@@ -40,6 +40,7 @@ class EventType:
     code: str
     duty: str
     limit: Limit
+    assist_limit: Limit | None
     without: tuple[str, ...]
     conditions: tuple["Condition", ...]
 
@@ -95,7 +96,8 @@ def _event_type(row: TypeRow, manifest: Manifest) -> EventType:
         if row.code in one.types
     )
     duty = row.duty or manifest.domain.code
-    return EventType(row, row.code, duty, _limit(row.limit), _all(row.without), conditions)
+    own = _limit(row.assist_limit) if row.assist_limit else None
+    return EventType(row, row.code, duty, _limit(row.limit), own, _all(row.without), conditions)
 
 
 def _limit(row: LimitRow) -> Limit:

@@ -43,9 +43,9 @@ LOWEST_GRADE = 4
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`grade` runs from 1 (gravest) to 4. `triage` is a key of TRIAGE when the event needs a person, else None.
-    Events with the same `merge_key` are reports of one thing, if less than `merge_minutes` and `merge_metres` lie
-    between it and them."""
+    """`limit` is the lead's, and that of who assists unless there is an `assist_limit`. `grade` runs from 1 (gravest)
+    to 4. `triage` is a key of TRIAGE when the event needs a person, else None. Events with the same `merge_key` are
+    reports of one thing, if less than `merge_minutes` and `merge_metres` lie between it and them."""
 
     event_id: str
     type: str | None
@@ -58,3 +58,4 @@ class Decision:
     explanation: dict[str, Any] = field(default_factory=dict)
     merge_minutes: int | None = None
     merge_metres: float | None = None
+    assist_limit: "Limit | None" = None

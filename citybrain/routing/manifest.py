@@ -112,13 +112,14 @@ class When(Strict):
 
 
 class TypeRow(Strict):
-    """`duty` is the function responsible, default the domain; `also` lists types of other domains an example may
-    rightly reach too; an event over an area has a case and, with `children`, one more for each division of that level
-    that it touches; while such a case is open, events of the types that it `inhibits`, of any domain, are dispatched
-    to nobody in its divisions of that level, or of the type's own `level`, unless they are graver; `class_` groups
-    types in lists; `filing` 立案条件 says when it is filed, `closing` 结案条件 when
-    it is done. A term `河里&垃圾` asks for both parts near each other, in any order, `河里/江里&垃圾` for one of the
-    first and the second. `things` are terms for objects, often named only to say where something is: see `Words`."""
+    """`duty` is the function responsible, default the domain; who assists is due with the lead, or after `assist_limit`
+    where it is given; `also` lists types of other domains an example may rightly reach too; an event over an area has
+    a case and, with `children`, one more for each division of that level that it touches; while such a case is open,
+    events of the types that it `inhibits`, of any domain, are dispatched to nobody in its divisions of that level, or
+    of the type's own `level`, unless they are graver; `class_` groups types in lists; `filing` 立案条件 says when it is
+    filed, `closing` 结案条件 when it is done. A term `河里&垃圾` asks for both parts near each other, in any order,
+    `河里/江里&垃圾` for one of the first and the second. `things` are terms for objects, often named only to say where
+    something is: see `Words`."""
 
     code: Text
     name: Text
@@ -135,6 +136,7 @@ class TypeRow(Strict):
     duty: Word | None = None
     level: Level
     assist: list[Word] = []
+    assist_limit: LimitRow | None = None
     merge: MergeRow | None = None
     children: Literal["county", "town", "village"] | None = None
     inhibits: list[Text] = []

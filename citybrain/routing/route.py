@@ -57,6 +57,7 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
         explanation=_explanation(event, facts, finding, terms, assignment, reasons, key, merge, context),
         merge_minutes=merge.within_minutes if merge else None,
         merge_metres=merge.within_m if merge else None,
+        assist_limit=finding.type.assist_limit if finding.type else None,
     )
 
 
@@ -83,10 +84,14 @@ def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding, 
     grade = _grade(posted, raised)
     explanation = {
         "grade": grade,
-        "limit": {"amount": limit.amount, "unit": limit.unit, "from": limit_from},
+        "limit": {"amount": limit.amount, "unit": limit.unit, "from": limit_from} | _assisting(kind.assist_limit),
         "conditions": [{"condition": one.row.code, "name": one.row.name} for one in held],
     }
     return Terms(grade["value"], limit, tuple(assist), explanation)
+
+
+def _assisting(limit: Limit | None) -> dict[str, Any]:
+    return {"assist": {"amount": limit.amount, "unit": limit.unit}} if limit else {}
 
 
 def _condition_holds(condition: Condition, attributes: Facts, text: str) -> bool:
