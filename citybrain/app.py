@@ -24,7 +24,7 @@ from citybrain.indicators import performance_api
 from citybrain.installation import Installation, keep_for_good
 from citybrain.intake import reading
 from citybrain.intake.api import BATCH_BYTES, Intake
-from citybrain.intake.body import MIB, Capped
+from citybrain.intake.body import MIB, Capped, Room
 from citybrain.intake.committer import Committer
 from citybrain.intake.filing import file
 from citybrain.intake.photo import PHOTO_BYTES
@@ -49,7 +49,8 @@ LARGER_BODIES = {  # all others: 1 MiB
 
 def build(here: Installation) -> FastAPI:
     committer = Committer(partial(file, installation=here))
-    intake = Intake(here, committer, Rates(EVENTS_PER_SECOND, EVENTS_AT_ONCE, here.clock))
+    share = here.config.api_processes
+    intake = Intake(here, committer, Rates(EVENTS_PER_SECOND / share, EVENTS_AT_ONCE / share, here.clock))
     sequencer, watch = stream.Sequencer(here), Watch(here)
 
     @asynccontextmanager
@@ -67,7 +68,8 @@ def build(here: Installation) -> FastAPI:
     doors = {"/api/v1/events": intake.post_event, "/api/v1/events/batch": intake.post_batch}
     figures = metrics.Figures(here)
     app.add_middleware(Doors, doors=doors)
-    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES)
+    room = Room(here.config.bodies_mib * MIB)
+    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES, room=room, on_disk=("/api/v1/editions",))
     app.add_middleware(Observed, doors=COUNTED, took=figures.acknowledged)
     app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures

@@ -147,6 +147,20 @@ class DomainsTable(_Table):
     off: list[str] = []  # installed, but not used by this city
 
 
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class RetentionTable(_Table):
+    """How many days what may be erased is kept; without a number, for ever. The first four count from when a case that
+    is closed or void was touched last. Events, cases, orders and the ledger are never erased."""
+
+    reporters_days: Days | None = None  # names and telephone numbers
+    photos_days: Days | None = None
+    messages_days: Days | None = None  # the bodies of delivered ones
+    failed_attempts_days: Days | None = None  # those that were answered prove the coverage
+    stream_days: Days = 7  # positions of the live stream
+
+
 class CityFile(_Table):
     pack: PackTable = PackTable()
     city: CityTable
@@ -155,6 +169,7 @@ class CityFile(_Table):
     webhooks: WebhooksTable = WebhooksTable()
     coverage: CoverageTable = CoverageTable()
     domains: DomainsTable = DomainsTable()
+    retention: RetentionTable = RetentionTable()
     casework: Practice = Practice()
 
 

@@ -22,6 +22,8 @@ class Config:
     demo: bool = False
     demo_port: int = 0  # of the demonstration's receiver, which alone may be reached although local
     webhook_allow: tuple[str, ...] = ()
+    bodies_mib: int = 64  # that an API process holds of bodies at once
+    api_processes: int = 1  # among which a key's rate is shared
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
@@ -40,6 +42,8 @@ class Config:
             demo=env.get("CITYBRAIN_DEMO") == "1",
             demo_port=int(env.get("CITYBRAIN_DEMO_PORT") or 0),
             webhook_allow=tuple(part.strip() for part in allow.split(",") if part.strip()),
+            bodies_mib=int(env.get("CITYBRAIN_BODIES_MIB") or 64),
+            api_processes=int(env.get("CITYBRAIN_API_PROCESSES") or 1),
         )
         return replace(config, **given)
 

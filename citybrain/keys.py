@@ -299,6 +299,11 @@ def close_session(tx: Connection, token: str) -> None:
     tx.execute(sessions.delete().where(sessions.c.token_hash == _hash(token)))
 
 
+def end_sessions(tx: Connection, now: int) -> None:
+    """Forgets those whose time is over: nothing else does where nobody signs out."""
+    tx.execute(sessions.delete().where(sessions.c.expires_at <= now))
+
+
 def mask(reporter: Mapping[str, Any] | None) -> dict[str, str | None] | None:
     """Enough to recognise a person that one knows already: 陈**, 138****0000."""
     if reporter is None:

@@ -18,20 +18,20 @@ from citybrain.indicators.activity import note_changes
 from citybrain.indicators.snapshots import take_due
 from citybrain.installation import Installation
 from citybrain.intake import filing
+from citybrain.operations import retention
 from citybrain.queue import DISPATCH, queue_name
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.lanes import owner_of
 from citybrain.store.lease import Lease, LeasedStore, LeaseLost
 from citybrain.store.partitions import make_partitions
 from citybrain.store.roots import seal
-from citybrain.store.stream import forget_before, number_committed
+from citybrain.store.stream import number_committed
 from workers.handle import AGAIN
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
 LEASE_MS = 5_000  # after a patrol has died the next one acts within that and a round
-STREAM_KEPT_MS = 7 * 24 * 3600 * 1000
 SWEEP_SECONDS = 600.0
 
 
@@ -64,8 +64,8 @@ def patrol(here: Installation, stop: Event) -> None:
 def sweep(here: Installation, acting: Store) -> None:
     """What need not be done every second."""
     seal(acting, here.clock())  # before the stream, which says what has grown, is shortened
+    retention.apply(acting, here.city, here.clock())
     with acting.write() as tx:
-        forget_before(tx, here.clock() - STREAM_KEPT_MS)
         note_changes(tx, here)
     with acting.write() as tx:
         filing.line_up(tx)

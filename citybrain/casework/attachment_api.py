@@ -119,6 +119,8 @@ def thumbnail(attachment_id: str, key: Asker, here: Here) -> Response:
 
 
 def _image(name: str, content: bytes, media_type: str) -> Response:
+    if not content:
+        raise Problem(410, "this photo has been erased, as the city's rules of retention say")
     ending = media_type.removeprefix("image/").replace("jpeg", "jpg")
     return Response(content, media_type=media_type, headers=SAFE | {
         "Content-Disposition": f'inline; filename="{name}.{ending}"'})  # fmt: skip

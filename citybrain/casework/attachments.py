@@ -53,8 +53,10 @@ def attach(
     if tx.execute(select(func.count()).select_from(attachments).where(mine)).scalar_one() >= MOST:
         raise Problem(409, f"there are {MOST} photos already, which is the most")
     columns = {name: getattr(photo, name) for name in ("sha256", "media_type", "width", "height", "content")}
-    kept = insert_or(tx.dialect, blobs).values(**columns, thumbnail=photo.thumbnail).on_conflict_do_nothing()
-    tx.execute(kept)
+    kept = insert_or(tx.dialect, blobs).values(**columns, thumbnail=photo.thumbnail)
+    erased = func.length(blobs.c.content) == 0  # by the rules of retention, and now there is reason to keep it again
+    content = {"content": photo.content, "thumbnail": photo.thumbnail}
+    tx.execute(kept.on_conflict_do_update(index_elements=[blobs.c.sha256], set_=content, where=erased))
     told: dict[str, Any] = {"kind": kind, "sha256": photo.sha256, "original_sha256": photo.original_sha256}
     told["distance_m"] = _distance(photo, owner.place)
     row = told | {"id": new_id(), of: owner.id, "actor": actor, "received_at": now}

@@ -98,6 +98,11 @@ def _networks(value: str) -> str:
     return ""
 
 
+def _whole(value: str, least: int, most: int) -> str:
+    good = value.isdecimal() and least <= int(value) <= most
+    return "" if good else f"a whole number, {least} to {most}"
+
+
 CHECKS: dict[str, Callable[[str], str]] = {
     "DATA": _folder_to_be,
     "CITY": _folder,
@@ -108,6 +113,8 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "PUBLIC_URL": _web,
     "WEBHOOK_ALLOW": _networks,
     HIDDEN: _key,
+    "BODIES_MIB": lambda value: _whole(value, 16, 16_384),  # the largest batch must find room
+    "API_PROCESSES": lambda value: _whole(value, 1, 1_000),
     "LOG": lambda value: "" if value in ("text", "json") else "text or json",
 }
 

@@ -152,7 +152,7 @@ def replay(tx: Connection, endpoint_id: str, since: int, actor: str, now: int) -
     it is enabled. Returns how many."""
     row = _find_to_change(tx, endpoint_id)
     mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.created_at >= since)
-    mine &= deliveries.c.status.in_(("delivered", "failed"))
+    mine &= deliveries.c.status.in_(("delivered", "failed")) & (deliveries.c.body != "")  # or retention erased it
     again = tx.execute(
         update(deliveries).where(mine).values(due_at=now, tries=0, lane=lane_at(row.id), **state_at(row))
     )

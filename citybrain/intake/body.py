@@ -1,6 +1,7 @@
 """Reads a request's body no further than it may be long: the cap holds while it streams, whatever its headers say."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,44 +10,95 @@ from citybrain.problem import Problem
 
 MIB = 1024 * 1024
 DISCARDED = 64 * MIB
+SMALL = 64 * 1024
+NO_ROOM = Problem(
+    503, "not acknowledged: too much is being sent at once; repeating with the same source_event_id is safe",
+    retry_after=2,
+)  # fmt: skip
+
+
+class Room:
+    """How many bytes of bodies one process may have in memory at once; what was parsed of them is some ten times that.
+    Small bodies take none, so that a feedback or a single report gets through whatever else is sent."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def take(self, size: int) -> bool:
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give(self, size: int) -> None:
+        self._left += size
 
 
 class Capped:
     """Around the whole application, because a framework reads a body before it asks who sends it. `larger` has how
-    the paths end that may be sent more than `limit` bytes. (Starlette's own cap answers in plain text.)"""
+    the paths end that may be sent more than `limit` bytes; those of `on_disk` are written into a file as they come.
+    (Starlette's own cap answers in plain text.)"""
 
-    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
-        self._app, self._limit, self._larger = app, limit, larger
+    def __init__(
+        self, app: ASGIApp, limit: int, larger: Mapping[str, int], room: Room, on_disk: Collection[str] = ()
+    ) -> None:
+        self._app, self._limit, self._larger, self._room, self._on_disk = app, limit, larger, room, on_disk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         limit = next((size for end, size in self._larger.items() if scope["path"].endswith(end)), self._limit)
-        if _declared(scope) > limit:
-            await _discard(receive)
-            await _too_large(limit).response()(scope, receive, send)
-            return
-        size, more = 0, False
+        body = _Body(receive, limit, None if scope["path"] in self._on_disk else self._room)
 
-        async def counted() -> Message:
-            nonlocal size, more
-            message = await receive()
-            size += len(message.get("body", b""))
-            more = message.get("more_body", False)
-            if size > limit:
-                raise _too_large(limit)
-            return message
-
-        async def unless_too_large(message: Message) -> None:
-            if size <= limit:
+        async def unless_refused(message: Message) -> None:
+            if body.refused is None:
                 await send(message)
 
-        await self._app(scope, counted, unless_too_large)
-        if size > limit:
-            if more:
+        try:
+            body.expect(_declared(scope))
+            await self._app(scope, body.receive, unless_refused)
+        except Problem:
+            if body.refused is None:
+                raise
+        finally:
+            body.end()
+        if body.refused is not None:
+            if body.more:
                 await _discard(receive)
-            await _too_large(limit).response()(scope, receive, send)
+            await body.refused.response()(scope, receive, send)
+
+
+class _Body:
+    """One body as it streams in, and why no more of it is taken."""
+
+    def __init__(self, receive: Receive, limit: int, room: Room | None) -> None:
+        self._receive, self._limit, self._room = receive, limit, room
+        self._size, self._held = 0, 0
+        self.more, self.refused = True, cast("Problem | None", None)
+
+    def expect(self, size: int) -> None:
+        """Raises Problem for what is too large for anybody, or for now."""
+        if size > self._limit:
+            self.refused = _too_large(self._limit)
+        elif self._room and size > max(SMALL, self._held):
+            if self._room.take(size - self._held):
+                self._held = size
+            else:
+                self.refused = NO_ROOM
+        if self.refused is not None:
+            raise self.refused
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        self.more = message.get("more_body", False)
+        self.expect(self._size)
+        return message
+
+    def end(self) -> None:
+        if self._room:
+            self._room.give(self._held)
 
 
 async def _discard(receive: Receive) -> None:

@@ -10,6 +10,7 @@ from citybrain.store.database import StoreUnavailable
 
 AT_ONCE = 1_000  # filings in one transaction
 BACKLOG = 20_000  # filings that wait at most; more is refused before memory is at risk
+OF_BATCHES = 18_000  # and so many of batches: single reports still find a place
 
 Waiting = tuple[Sequence[Filing], asyncio.AbstractEventLoop, "asyncio.Future[list[Receipt]]"]
 
@@ -32,7 +33,7 @@ class Committer:
 
     async def commit(self, filings: Sequence[Filing]) -> list[Receipt]:
         """Returns when these filings are on disk; raises what kept them from it."""
-        if self._waiting + len(filings) > BACKLOG:
+        if self._waiting + len(filings) > (BACKLOG if len(filings) == 1 else OF_BATCHES):
             raise Overloaded
         self._waiting += len(filings)
         loop = asyncio.get_running_loop()

@@ -306,3 +306,10 @@ sessions = Table(
     Column("csrf", Text, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
+retention = Table(
+    "retention",  # how far each rule has come through the cases, in the order in which they were touched last
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("case_id", Id, nullable=False),
+)

@@ -17,7 +17,7 @@ from serving import Answer, Service
 from starlette.types import Message, Receive, Scope, Send
 
 from citybrain.intake.api import Intake
-from citybrain.intake.body import DISCARDED, Capped
+from citybrain.intake.body import DISCARDED, Capped, Room
 from citybrain.intake.filing import file
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
@@ -303,7 +303,7 @@ def test_no_more_than_the_cap_and_one_chunk_reaches_anyone_who_reads(chunks: int
                 read.extend(message["body"])
 
     scope = {"type": "http", "path": EVENTS, "headers": []}
-    asyncio.run(Capped(reader, MIB, {})(scope, receive, send))
+    asyncio.run(Capped(reader, MIB, {}, Room(MIB))(scope, receive, send))
     assert len(read) == MIB
     assert answers[0]["status"] == 413
     assert chunks - next(given, 0) <= 17 + DISCARDED / 65_536 + 1

@@ -1,4 +1,4 @@
-"""Attempts that failed are found by their time, as those that were answered are.
+"""Failed attempts are found by their time, as those that were answered are; how far each rule of retention has come.
 
 Revision of 2026-11-23.
 """
@@ -16,6 +16,13 @@ FAILED = sa.text("status IS NULL OR status < 200 OR status >= 300")
 
 def upgrade() -> None:
     op.create_index("attempts_failed", "attempts", ["at"], sqlite_where=FAILED, postgresql_where=FAILED)
+    op.create_table(
+        "retention",
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("case_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("rule"),
+    )
 
 
 def downgrade() -> None:
