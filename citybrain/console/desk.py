@@ -8,13 +8,12 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 from sqlalchemy import Connection, func, select
-from sqlalchemy import case as either
 
 from citybrain.access import Here
 from citybrain.casework import reading
-from citybrain.casework.case import Status
 from citybrain.casework.hindrance import may
 from citybrain.console.bulkpage import ACTIONS
+from citybrain.console.cards import cards_of
 from citybrain.console.choices import Option, domains_of, place_name, queue_places
 from citybrain.console.door import Visitor, page_routes, see
 from citybrain.console.filters import Filters, asked, counted, filters_of, href, title
@@ -22,11 +21,10 @@ from citybrain.console.groundmap import view_of
 from citybrain.console.rendering import render
 from citybrain.installation import Installation
 from citybrain.intake.reading import SKEW_MS
-from citybrain.keys import Key, May, cases_visible, within
+from citybrain.keys import Key, May, cases_visible
 from citybrain.listing import Cursor
-from citybrain.store.dispatch_tables import UNSENT, deliveries
 from citybrain.store.ids import earliest_id
-from citybrain.store.tables import IN_WORK, UNSETTLED, cases, events
+from citybrain.store.tables import cases
 
 PAGE = 50
 COMMIT_MS = 1_000  # a case is opened a little before others can read it
@@ -54,7 +52,7 @@ def _desk(request: Request, key: Key, here: Installation) -> Response:
     cursor = request.query_params.get("cursor")
     with here.store.read() as tx:
         rows = reading.list_cases(tx, key, here, asked(filters) | {"cursor": cursor, "limit": PAGE})
-        cards = _cards(tx, key, here)
+        cards = cards_of(tx, key, here)
     return render(
         request,
         "desk.html",
@@ -75,8 +73,10 @@ def _desk(request: Request, key: Key, here: Installation) -> Response:
 
 
 @routes.get("/fragments/desk")
-def fragment(request: Request, key: Visitor, here: Here, since: int = 0, shown: Ids = "", known: Ids = "") -> Response:
-    """The cards, the rows that are named wherever they are now, and how many cases came since that are not known."""
+def fragment(
+    request: Request, key: Visitor, here: Here, since: int = 0, shown: Ids = "", known: Ids = "", cards: bool = False
+) -> Response:
+    """The rows that are named wherever they are now, how many cases came since that are not known, and the cards."""
     key.require(May.READ_CASES)
     filters = filters_of(request)
     ids = [each for each in shown.split(",") if each]
@@ -85,10 +85,10 @@ def fragment(request: Request, key: Visitor, here: Here, since: int = 0, shown: 
         mine = cases.c.id.in_(ids) & cases_visible(key, here.city)
         rows = [reading.short(row, here.city, now) for row in tx.execute(select(cases).where(mine))] if ids else []
         newer = _newer(tx, key, here, filters, since, known.split(",")) if since else 0
-        cards = _cards(tx, key, here)
+        numbers = cards_of(tx, key, here) if cards else {}
     found = {"items": rows, "next": None}
     return render(
-        request, "_desk.html", cases=found, cards=cards, newer=newer, asked_at=now, filters=filters, counted=counted,
+        request, "_desk.html", cases=found, cards=numbers, newer=newer, asked_at=now, filters=filters, counted=counted,
         titled=title(filters, here),
     )  # fmt: skip
 
@@ -112,35 +112,6 @@ def _newer(tx: Connection, key: Key, here: Installation, filters: Filters, since
     query = select(cases.c.id).where(cases_visible(key, here.city), opened)
     query = reading.filtered(query, here.city, asked(filters), here.clock())
     return tx.execute(select(func.count()).select_from(query.subquery())).scalar_one()
-
-
-def _cards(tx: Connection, key: Key, here: Installation) -> dict[str, int]:
-    """What a shift looks at first; nothing for those who read no queues."""
-    if not key.may(May.QUEUES):
-        return {}
-    now = here.clock()
-    conditions = {
-        "overdue": reading.late(now),
-        "soon": reading.soon(now),
-        "triage": cases.c.status == Status.TRIAGE,
-        "working": cases.c.status != Status.TRIAGE,
-    }
-    sums = (func.coalesce(func.sum(either((each, 1), else_=0)), 0) for each in conditions.values())
-    found = tx.execute(select(*sums).where(IN_WORK, within(key, here.city, cases))).one()
-    cards = dict(zip(conditions, found, strict=True))
-    unsettled = (
-        select(events.c.state, func.count())
-        .where(UNSETTLED, events.c.state.in_(("received", "quarantined")), within(key, here.city, events))
-        .group_by(events.c.state)
-    )
-    by_state = {state: number for state, number in tx.execute(unsettled)}  # noqa: C416 - rows are no pairs to mypy
-    cards |= {"quarantined": by_state.get("quarantined", 0), "waiting": by_state.get("received", 0)}
-    return cards | ({"unsent": _unsent(tx, key, here)} if key.may(May.READ_DISPATCH) else {})
-
-
-def _unsent(tx: Connection, key: Key, here: Installation) -> int:
-    wanted = UNSENT & within(key, here.city, deliveries)
-    return tx.execute(select(func.count()).select_from(deliveries).where(wanted)).scalar_one()
 
 
 def _divisions(filters: Filters, key: Key, here: Installation) -> list[Option]:

@@ -12,7 +12,7 @@ import "./keyboard.js";
 
 const page = document.body.dataset;
 const wide = getComputedStyle(document.querySelector(".list")).getPropertyValue("--bench") === "1";
-const MAP_EVERY = 2_000; // ms, while cases change
+const MAP_EVERY = 4_000; // ms, while cases change
 
 let mapLooked = 0;
 
