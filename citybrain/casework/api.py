@@ -39,6 +39,7 @@ def list_cases(
     division: Word = None,
     department: Word = None,
     overdue: Annotated[bool | None, Query()] = None,
+    soon: Annotated[bool | None, Query(description="due soon: past the first threshold of supervision")] = None,
     muted: Annotated[bool | None, Query(description="kept without dispatch: silenced or inhibited")] = None,
     asked: Annotated[bool | None, Query(description="an extension or suspension asked for waits for an answer")] = None,
     q: Word = None,
@@ -49,15 +50,8 @@ def list_cases(
     """`status` may be several with commas, or `open`; `sort`: newest, oldest, due, grade, updated."""
     key.require(May.READ_CASES)
     wanted: dict[str, Any] = {"status": status, "domain": domain, "division": division, "department": department}
-    wanted |= {
-        "overdue": overdue,
-        "muted": muted,
-        "asked": asked,
-        "q": q,
-        "sort": sort,
-        "cursor": cursor,
-        "limit": limit,
-    }
+    wanted |= {"overdue": overdue, "soon": soon, "muted": muted, "asked": asked}
+    wanted |= {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
     with here.store.read() as tx:
         return reading.list_cases(tx, key, here, wanted)
 

@@ -142,6 +142,7 @@ SUPERVISED_BECAUSE = {
 }
 LAPSED_BECAUSE = {"unanswered": "时限已到，未答复", "moved_on": "案件状态已变", "extended": "已另行延期"}
 STAGE = {"acceptance": "受理时限", "dispatch": "派遣时限"}
+STAGE_WORK = {"acceptance": "受理", "dispatch": "派遣"}
 FEEDBACK = {"accepted": "受理", "returned": "退回", "progress": "进展", "completed": "处置完毕"}
 TRIAGE_REASON = {code: words.zh for code, words in TRIAGE.items()} | {"split": "由其他案件拆分而来"}
 LOST_BECAUSE = {code: words.zh for code, words in LOST.items()}
