@@ -37,7 +37,10 @@ class Attempt:
 def _ready() -> ColumnElement[bool]:
     """Pending, and nothing but its time keeps it back: its endpoint is enabled, and nothing earlier of the same case
     still waits for the same endpoint."""
-    enabled = select(endpoints.c.id).where(endpoints.c.enabled.is_(True))
+    # Asked of each that is due: a set of endpoints would tempt SQLite to go through all that they ever got.
+    enabled = exists(
+        select(endpoints.c.id).where(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.enabled.is_(True))
+    )
     earlier = deliveries.alias("earlier")
     before = select(earlier.c.id).where(
         earlier.c.case_id == deliveries.c.case_id,
@@ -45,7 +48,7 @@ def _ready() -> ColumnElement[bool]:
         earlier.c.case_order < deliveries.c.case_order,
         earlier.c.status.in_(WAITING),
     )
-    return PENDING & deliveries.c.endpoint_id.in_(enabled) & ~exists(before)
+    return PENDING & enabled & ~exists(before)
 
 
 _GRAVEST_FIRST = (deliveries.c.grade, deliveries.c.due_at)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from desk import ADMIN, Desk
-from postgres import both_stores
+from postgres import both_stores, only_sqlite
 from posting import OK, claim, end
 from sqlalchemy import Connection, event, text, true
 
@@ -23,12 +23,13 @@ from citybrain.intake.reading import list_events
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import number_committed
 from citybrain.store.tables import cases, events
-from workers.handle import FRESH
+from workers.handle import AGAIN, FRESH
 from workers.patrol import waiting_queues
 
 pytestmark = both_stores
 ASKED: dict[str, Any] = {"limit": 50}
 IN_WORK = "cases_(in_work|pressing|near|unended_by_type)"  # whichever a planner likes: each holds these cases alone
+PENDING = "deliveries_(due|in_order)"  # both hold what waits alone
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # merged
 
 
@@ -92,15 +93,15 @@ def test_what_is_asked_every_day_has_its_index(old: Desk) -> None:
         "pending": ("deliveries_due|deliveries_pkey", lambda _: list_deliveries(ADMIN, here, status="pending")),
         "of an endpoint": ("deliveries_by_endpoint", lambda _: list_deliveries(ADMIN, here, endpoint="none")),
         "held": ("deliveries_unsent", held_count),
-        "due": ("deliveries_due", anything_due),
+        "due": (PENDING, anything_due),
         "claim of events": (
             "events_due|events_unsettled",
             lambda tx: FRESH.claim(tx, 100, 1, of_domain="grid"),
         ),
-        "claim of deliveries": ("deliveries_due", lambda tx: claim_due(tx, [], 100)),
+        "claim of deliveries": (PENDING, lambda tx: claim_due(tx, [], 100)),
         "patrol, events": ("events_due|events_unsettled", lambda _: waiting_queues(here)),
         "clocks": ("cases_to_look_at", lambda _: follow_up(here.store, here.city, 0)),
-        "stream": ("stream_unnumbered|stream_2", number_committed),
+        "stream": ("stream_position_key|stream_2", number_committed),
     }
     missing = {}
     for name, (index, ask) in questions.items():
@@ -109,6 +110,22 @@ def test_what_is_asked_every_day_has_its_index(old: Desk) -> None:
         if not re.search(index, "\n".join(found)):
             missing[name] = found
     assert missing == {}, "\n".join(f"{a}: {b}" for a, b in missing.items())
+
+
+@only_sqlite
+def test_the_way_of_an_event_is_planned_well_without_statistics(desk: Desk) -> None:
+    """Nobody asks an SQLite in use for any: a planner's first guess must be an index of what is in work."""
+    asked: list[tuple[str, Callable[[Connection], Any]]] = [
+        ("deliveries_due", anything_due),
+        ("deliveries_due", lambda tx: claim_due(tx, [], 100)),
+        ("deliveries_due", lambda tx: claim_due(tx, ["one"], 100)),
+        ("events_due", lambda tx: FRESH.claim(tx, 100, 1, of_domain="grid")),
+        ("events_due", lambda tx: AGAIN.any(tx, of_domain="grid")),
+    ]
+    for index, ask in asked:
+        with plans(desk) as found, desk.here.store.write() as tx:
+            ask(tx)
+        assert index in "\n".join(found)
 
 
 @contextmanager

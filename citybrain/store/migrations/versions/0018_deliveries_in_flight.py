@@ -1,4 +1,5 @@
-"""Deliveries that are due and held by nobody are found without looking at those in flight.
+"""Deliveries that are due and held by nobody are found without looking at those in flight; what of the stream has no
+position yet, by the index of positions.
 
 Revision of 2026-11-23.
 """
@@ -15,6 +16,7 @@ PENDING = sa.text("status = 'pending'")
 
 
 def upgrade() -> None:
+    op.drop_index("stream_unnumbered", "stream")
     op.drop_index("deliveries_due", "deliveries")
     op.create_index(
         "deliveries_due", "deliveries", ["lease_until", "due_at"], sqlite_where=PENDING, postgresql_where=PENDING
