@@ -5,6 +5,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from citybrain.installation import Installation
@@ -35,6 +36,17 @@ def asker(request: Request) -> Key:
     return keyring_of(request).bearer(authorization)
 
 
+async def asking(request: Request) -> Key:
+    """The same without a thread, which would cost more than all else, where no store has to be read for it."""
+    if "authorization" in request.headers and keyring_of(request).is_fresh():
+        return asker(request)
+    return await run_in_threadpool(asker, request)
+
+
+async def _here(request: Request) -> Installation:
+    return installation_of(request)  # in a coroutine, for which no thread is taken
+
+
 def of_session(request: Request, token: str) -> Key:
     here = installation_of(request)
     with here.store.read() as tx:
@@ -62,6 +74,6 @@ async def json_body(request: Request) -> Any:
     return value
 
 
-Asker = Annotated[Key, Depends(asker)]
-Here = Annotated[Installation, Depends(installation_of)]
+Asker = Annotated[Key, Depends(asking)]
+Here = Annotated[Installation, Depends(_here)]
 JsonBody = Annotated[Any, Depends(json_body)]

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from citybrain.access import asker
+from citybrain.access import asking
 from citybrain.api import health, places, registers, roots, sessions, stream, vacancies
 from citybrain.casework import api as casework
 from citybrain.casework import attachment_api, explaining, silence_api
@@ -96,7 +96,7 @@ class Doors:
             return
         request = Request(scope, receive, send)
         try:
-            answer = await door(request, asker(request))
+            answer = await door(request, await asking(request))
         except Problem as problem:
             answer = problem.response()
         except StoreUnavailable:

@@ -268,10 +268,14 @@ class Keyring:
         self._refresh()
         return self._by_name.get(name)
 
+    def is_fresh(self) -> bool:
+        """Whether a key is looked up without reading the store."""
+        return self._clock() - self._read_at < REFRESH_SECONDS * 1000
+
     def _refresh(self) -> None:
-        now = self._clock()
-        if now - self._read_at < REFRESH_SECONDS * 1000:
+        if self.is_fresh():
             return
+        now = self._clock()
         with self._store.read() as tx:
             rows = tx.execute(select(keys).where(keys.c.revoked_at.is_(None))).all()
         self._by_prefix = {row.prefix: (row.hash, row.expires_at, _key(row)) for row in rows}

@@ -59,7 +59,7 @@ def _read(raw: bytes) -> tuple[_Bulk, Floats, Floats]:
     return body, points[:, 0], points[:, 1]
 
 
-def _asked(
+async def _asked(
     key: Asker,
     here: Here,
     lng: Annotated[float, Query(allow_inf_nan=False)],
@@ -75,9 +75,9 @@ Asked = Annotated[dict[str, Any], Depends(_asked)]
 
 
 @routes.get("/locate")
-def locate_point(location: Asked, here: Here) -> dict[str, Any]:
+async def locate_point(location: Asked, here: Here) -> Response:
     """The place of one point."""
-    return place_of(location, here)
+    return _json(place_of(location, here))
 
 
 @routes.get("/locate/explain")
@@ -104,7 +104,10 @@ def _located(raw: bytes, key: Key, here: Installation) -> Response:
     except UnknownDatum as error:
         raise invalid("datum", str(error), "name the datum that the points really use") from None
     found = here.locator.codes(lng, lat, levels)
-    answer = {level: list(found[level]) for level in levels}
+    return _json({level: list(found[level]) for level in levels})
+
+
+def _json(answer: Any) -> Response:
     return Response(orjson.dumps(answer), media_type="application/json")
 
 

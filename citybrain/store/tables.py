@@ -268,7 +268,7 @@ stream = Table(
     "stream",  # what happened, in commit order once numbered
     metadata,
     Column("id", Id, primary_key=True),
-    Column("position", BigInteger, unique=True),
+    Column("position", BigInteger, unique=True),  # none until it is numbered: its index finds those too
     Column("at", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
     Column("event_id", Id),
@@ -278,8 +278,6 @@ stream = Table(
     *where_columns(),
     Column("data", Json, nullable=False),
 )
-_UNNUMBERED = text("position IS NULL")
-Index("stream_unnumbered", stream.c.id, sqlite_where=_UNNUMBERED, postgresql_where=_UNNUMBERED)
 
 keys = Table(
     "keys",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from desk import ADMIN, Desk
-from postgres import both_stores
+from postgres import both_stores, only_sqlite
 from posting import OK, claim, end
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, event, text, true
@@ -29,12 +29,13 @@ from citybrain.operations.standing import standing
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import number_committed
 from citybrain.store.tables import cases, events
-from workers.handle import FRESH, claim_some
+from workers.handle import AGAIN, FRESH, claim_some
 from workers.patrol import waiting_queues
 
 pytestmark = both_stores
 ASKED: dict[str, Any] = {"limit": 50}
 IN_WORK = "cases_(in_work|pressing|near|unended_by_type)"  # whichever a planner likes: each holds these cases alone
+PENDING = "deliveries_(due|in_order)"  # both hold what waits alone
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # merged
 
 
@@ -111,7 +112,7 @@ def test_what_is_asked_every_day_has_its_index(old: Desk) -> None:
         "claim of deliveries": ("deliveries_in_lanes", lambda tx: claim_due(tx, Turns(), lambda *_: 100, 100)),
         "patrol, events": ("events_in_lanes|events_unsettled", lambda _: waiting_queues(here)),
         "clocks": ("cases_to_look_at", lambda _: follow_up(here.store, here.city, 0)),
-        "stream": ("stream_unnumbered|stream_2", number_committed),
+        "stream": ("stream_position_key|stream_2", number_committed),
     }
     missing = {}
     for name, (index, ask) in questions.items():
@@ -137,6 +138,21 @@ def test_metrics_go_through_nothing_that_lies_behind(old: Desk) -> None:
         in_work = f"events_(unsettled|due)|{IN_WORK}|deliveries_(due|unsent)"
         through = rf"SCAN (events|cases|deliveries|attempts|ledger|stream)\b(?! USING (COVERING )?INDEX ({in_work})\b)"
     assert [plan for plan in found if re.search(through, plan)] == []
+
+
+@only_sqlite
+def test_the_way_of_an_event_is_planned_well_without_statistics(desk: Desk) -> None:
+    """Nobody asks an SQLite in use for any: a planner's first guess must be an index of what is in work."""
+    asked: list[tuple[str, Callable[[Connection], Any]]] = [
+        ("deliveries_in_lanes", anything_due),
+        ("deliveries_in_lanes", lambda tx: claim_due(tx, Turns(), lambda *_: 100, 100)),
+        ("events_in_lanes", lambda tx: claim_some(tx, FRESH, "grid", 100)),
+        ("events_in_lanes", lambda tx: AGAIN.any(tx, of="grid")),
+    ]
+    for index, ask in asked:
+        with plans(desk) as found, desk.here.store.write() as tx:
+            ask(tx)
+        assert index in "\n".join(found)
 
 
 @contextmanager
