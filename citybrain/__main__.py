@@ -77,6 +77,7 @@ def serve(**flags: Any) -> None:
     config = Config.load(**flags)
     await_tables(config.database_url)
     here = opened(config)
+    here.go_by_the_store()
     uvicorn.run(build(here), host=config.host, port=config.port, log_config=None, log_level="warning", access_log=False,
                 timeout_graceful_shutdown=3, server_header=False, date_header=True)  # fmt: skip
 

@@ -24,6 +24,7 @@ from citybrain.routing.search import TypeIndex
 from citybrain.routing.vacancy import ResponsibilityMap
 from citybrain.store.database import Store
 from citybrain.store.editions import fetch, in_use_in
+from citybrain.store.timekeeping import StoreClock
 from geo.edition import file_of, stored_file
 from geo.locator import Locator
 from geo.pieces import pieces
@@ -47,6 +48,12 @@ class Installation:
     _map: tuple[Locator, ResponsibilityMap] | None = field(default=None, repr=False)
     _stored: dict[str, Locator] = field(default_factory=dict, repr=False)
     _reading: Lock = field(default_factory=Lock, repr=False)
+
+    def go_by_the_store(self) -> None:
+        """For processes that run for long: what time it is, the store says."""
+        kept = StoreClock(self.store)
+        kept.keep()
+        self.clock = kept
 
     @cached_property
     def locator(self) -> Locator:

@@ -17,12 +17,12 @@ from citybrain.store.dispatch_tables import attempts, deliveries
 from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import events, feedbacks, work_orders
 from faults.ledgers import lines
-from faults.receiver import WHOLE
+from faults.receiver import TAKEN, WELL
 from faults.settling import source_ids
 
 WRONG = ("lost", "undelivered", "unexpected", "duplicated", "unsettled", "broken", "down")
 SOURCE = "gateway"
-AT_ONCE_MS = 2_000  # two whole answers to one message within this: two workers held it at one time
+AT_ONCE_MS = 2_000  # two answers to one message within this: two workers held it at one time
 SLACK_MS = 2_000  # timestamps of attempts are whole seconds
 SKEW_MS = 600_000  # of the clocks that the campaign sets wrong
 
@@ -119,10 +119,11 @@ def _feedback(tx: Connection, clients: Path, found: Findings) -> None:
 
 @dataclass(slots=True)
 class Copy:
-    """One time that a message was answered by a whole success; both in ms, `begun` by its sender's clock."""
+    """One time that a message was taken; in ms, `begun` by its sender's clock. `surely`: its sender was told so."""
 
     arrived: int
     begun: int
+    surely: bool
 
 
 def _deliveries(tx: Connection, receivers: Path, found: Findings) -> None:
@@ -130,8 +131,8 @@ def _deliveries(tx: Connection, receivers: Path, found: Findings) -> None:
     for at, _receiver, id_, _type, _order, _number, timestamp, manner in lines(receivers):
         found.webhooks += 1
         seen = copies[id_]
-        if manner == WHOLE:
-            seen.append(Copy(int(at), 1000 * int(timestamp)))
+        if manner in TAKEN:
+            seen.append(Copy(int(at), 1000 * int(timestamp), manner == WELL))
     columns = (deliveries.c.id, deliveries.c.status, deliveries.c.delivered_at, deliveries.c.held_because)
     rows = {row.id: row for row in tx.execute(select(*columns))}
     found.unexpected += [f"webhook {id_} of no delivery" for id_ in copies if id_ not in rows]
@@ -140,7 +141,7 @@ def _deliveries(tx: Connection, receivers: Path, found: Findings) -> None:
         if row.status != "delivered":
             found.undelivered.append(f"delivery {id_} is {row.status} {row.held_because or ''}".strip())
         elif not copies.get(id_):
-            found.undelivered.append(f"delivery {id_} is recorded as delivered, and no receiver has it")
+            found.undelivered.append(f"delivery {id_} is recorded as delivered, and no receiver took it")
         else:
             found.duplicated += _forbidden(id_, copies[id_], row.delivered_at)
 
@@ -149,7 +150,7 @@ def _forbidden(id_: str, seen: list[Copy], recorded: int) -> Iterable[str]:
     """Repeats that no lost record explains."""
     seen.sort(key=lambda copy: copy.arrived)
     for before, after in pairwise(seen):
-        if after.arrived - before.arrived < AT_ONCE_MS:
+        if before.surely and after.surely and after.arrived - before.arrived < AT_ONCE_MS:
             yield f"delivery {id_} was sent by two at once"
         if _true(after.begun, after.arrived) > _true(recorded, after.arrived) + SLACK_MS:
             yield f"delivery {id_} was sent after it was recorded"

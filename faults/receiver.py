@@ -24,16 +24,17 @@ ANSWERS = {
     "302": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
     "reset-after": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf",
 }
-WHOLE: Manner = "204"  # the only answer that is a success and arrives whole
+WELL: Manner = "204"
+TAKEN: tuple[Manner, ...] = (WELL, "reset-after")  # the receiver has said 2xx, whether or not its sender has heard it
 DRIP_SECONDS = 0.5
 
 
 class Receiver:
-    """`heard` is told the event's number and the work order of each message that is answered by a whole success."""
+    """`heard` is told the event's number and the work order of each message that is taken."""
 
     def __init__(self, name: str, ledger: Ledger, heard: Callable[[int, str], None]) -> None:
         self.name, self._ledger, self._heard = name, ledger, heard
-        self.manner: Manner = "204"
+        self.manner: Manner = WELL
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -82,7 +83,7 @@ class Receiver:
         id_, timestamp = headers[b"webhook-id"].decode(), headers[b"webhook-timestamp"].decode()
         self._ledger.add(self.name, id_, *words, timestamp, manner)
         self._ledger.flush()
-        if manner == WHOLE and number and order:
+        if manner in TAKEN and number and order:
             self._heard(int(number[1]), order[1].decode())
         return await self._answer(manner, writer)
 

@@ -1,4 +1,4 @@
-"""A disk that is small enough to be filled: a tmpfs in a mount namespace of the campaign's own, gone with its process.
+"""A disk that can be full: a tmpfs in a mount namespace of the campaign's own, gone with its process.
 
 Root only needs the namespace; everybody else becomes the owner of a user namespace first, which some kernels forbid.
 """
@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
-RECURSIVE, PRIVATE = 1 << 14, 1 << 18
+REMOUNT, RECURSIVE, PRIVATE = 1 << 5, 1 << 14, 1 << 18
 DETACH = 2
-SIZE_MB = 768
-SPARE = 1 << 16  # bytes; a file that takes the rest leaves less
+SIZE = 2 << 30  # bytes; memory is taken for what lies on it alone
+SPARE = 1 << 16
 
 
 def mount(folder: Path) -> bool:
@@ -22,32 +22,30 @@ def mount(folder: Path) -> bool:
     if libc.unshare(NEW_MOUNTS if user == 0 else NEW_MOUNTS | NEW_USER):
         return False
     if user != 0:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+        try:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+        except OSError:
+            return False
     if libc.mount(b"none", b"/", None, RECURSIVE | PRIVATE, None):
         return False
-    options = f"size={SIZE_MB}m,mode=755,uid={user},gid={group}".encode()
-    return bool(libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, options) == 0)
+    return _mount(folder, f"size={SIZE},mode=755,uid={user},gid={group}")
+
+
+def fill(folder: Path) -> bool:
+    """The disk at `folder` is as large as what lies on it, but for a few pages. Whether it worked."""
+    now = os.statvfs(folder)
+    return _mount(folder, f"size={(now.f_blocks - now.f_bfree) * now.f_frsize + SPARE}", REMOUNT)
+
+
+def empty(folder: Path) -> bool:
+    return _mount(folder, f"size={SIZE}", REMOUNT)
 
 
 def unmount(folder: Path) -> None:
     ctypes.CDLL(None).umount2(os.fsencode(folder), DETACH)
 
 
-def fill(folder: Path) -> Path:
-    """The file that takes all the room there is."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, max(_free(folder) - SPARE, 1))
-            while True:
-                file.seek(0, os.SEEK_END)
-                file.write(b"\0" * 4096)
-        except OSError:
-            return filler
-
-
-def _free(folder: Path) -> int:
-    left = os.statvfs(folder)
-    return left.f_bavail * left.f_frsize
+def _mount(folder: Path, options: str, flags: int = 0) -> bool:
+    return bool(ctypes.CDLL(None).mount(b"tmpfs", os.fsencode(folder), b"tmpfs", flags, options.encode()) == 0)

@@ -68,7 +68,8 @@ class PostRoom:
         self._turns = Turns()
         self._ended: list[Attempt] = []
         self._loop = uvloop.new_event_loop()
-        self._sender = Sender(AllowList.parse(",".join(here.config.webhook_allow)))
+        allow = AllowList.parse(",".join(here.config.webhook_allow))
+        self._sender = Sender(allow, clock=lambda: here.clock() / 1000)
         self._sending: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
         self._recording: asyncio.Task[None] | None = None
         self._recorded_at = 0.0

@@ -12,4 +12,6 @@ heard: set[str] = set()
 @cache
 def installation() -> Installation:
     config = Config.load()
-    return open_installation(config, command(config.data, config.redis_url).url)
+    here = open_installation(config, command(config.data, config.redis_url).url)
+    here.go_by_the_store()
+    return here

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from faults.installation import Installation
 from faults.kinds import Break, add
-from faults.receiver import WHOLE, Manner
+from faults.receiver import WELL, Manner
 
 MANNERS: dict[str, Manner] = {
     "receiver answers 500": "500",
@@ -25,7 +25,7 @@ def behaving(manner: Manner) -> Break:
             await receiver.behave(manner)
         yield
         for receiver in ill:
-            await receiver.behave(WHOLE)
+            await receiver.behave(WELL)
 
     return misbehave
 

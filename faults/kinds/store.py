@@ -11,7 +11,7 @@ import psycopg
 from bench.stores import NotAvailable, Postgresql
 from faults import smalldisk
 from faults.installation import Installation
-from faults.kinds import kind
+from faults.kinds import NotReached, kind
 
 POSTGRESQL, SQLITE = ("postgresql",), ("sqlite",)
 LOCKED = ("events", "cases", "deliveries", "counters", "endpoints")
@@ -103,9 +103,10 @@ async def read(here: Installation) -> AsyncIterator[None]:
 @kind("disk full", "store", hold=(2, 8), burst=1_000, needs_small_disk=True)
 async def disk_full(here: Installation) -> AsyncIterator[None]:
     """A PostgreSQL that cannot write its log ends itself: then it is started again."""
-    filler = await asyncio.to_thread(smalldisk.fill, here.disk)
+    if not smalldisk.fill(here.disk.parent):
+        raise NotReached
     yield
-    filler.unlink()
+    smalldisk.empty(here.disk.parent)
     if here.server:
         await asyncio.sleep(0.5)
         await asyncio.to_thread(_start_again, here.server)

@@ -102,8 +102,8 @@ def _not_heard(it: Ledgers) -> None:
     it.receivers = [line for line in it.receivers if it.message() not in line]
 
 
-def _half_heard(it: Ledgers) -> None:
-    it.receivers = [line.replace("204", "reset-after") for line in it.receivers]
+def _refused(it: Ledgers) -> None:
+    it.receivers = [line.replace("204", "500") for line in it.receivers]
 
 
 def _given_up(it: Ledgers) -> None:
@@ -140,13 +140,19 @@ def _answer_forgotten(it: Ledgers) -> None:
         (_gone, "lost"), (_answer_forgotten, "lost"), (_never_posted, "unexpected"), (_of_nothing, "unexpected"),
         (_two_ids, "duplicated"), (_two_orders, "duplicated"), (_two_events, "duplicated"),
         (_recorded_twice, "duplicated"), (_by_two_at_once, "duplicated"), (_after_the_record, "duplicated"),
-        (_not_heard, "undelivered"), (_half_heard, "undelivered"), (_given_up, "undelivered"),
+        (_not_heard, "undelivered"), (_refused, "undelivered"), (_given_up, "undelivered"),
         (_not_handled, "unsettled"),
     ],
 )  # fmt: skip
 def test_each_disagreement_is_found(ledgers: Ledgers, happens: Callable[[Ledgers], None], found_as: str) -> None:
     happens(ledgers)
     assert found_as in ledgers.check().wrong
+
+
+def test_a_success_that_broke_off_is_taken_and_may_come_again(ledgers: Ledgers) -> None:
+    ledgers.hear(ledgers.message(), NOW - 500, "reset-after")
+    found = ledgers.check()
+    assert (found.repeats, found.wrong) == (1, {})
 
 
 def test_a_repeat_after_a_lease_whose_record_was_lost_is_allowed_and_counted(ledgers: Ledgers) -> None:
