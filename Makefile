@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test second-city phrases check bench bench-short bench-place lock clean help
+.PHONY: run test second-city phrases check bench bench-short bench-place bench-endpoints lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -38,6 +38,9 @@ bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline o
 
 bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
 	$(BIN)/python -m bench.place
+
+bench-endpoints: $(VENV)/.bench ## what a fifth of sick endpoints does to the healthy ones: p50 and p99, alone and beside them
+	$(BIN)/python -m bench.endpoints
 
 lock:            ## pin every dependency with its hashes
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

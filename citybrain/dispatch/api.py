@@ -56,10 +56,15 @@ def show_endpoint(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
         visible = select(endpoints.c.id).where(endpoints.c.id == endpoint_id, _visible_endpoints(key, here))
         if tx.execute(visible).first() is None:
             raise not_found("endpoint")
-        row = endpoint_.find(tx, endpoint_id)
-        shown = _shown(row, here, counted(tx, [endpoint_id])[endpoint_id])
-        shown["health"] |= lately(tx, endpoint_id, here.city)
-        return shown
+        return _shown(endpoint_.find(tx, endpoint_id), here, counted(tx, [endpoint_id])[endpoint_id])
+
+
+@routes.get("/endpoints/{endpoint_id}/health")
+def endpoint_health(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
+    """What the endpoint itself shows, with how long its last attempts took and since when the oldest waits."""
+    told: dict[str, Any] = show_endpoint(endpoint_id, key, here)["health"]
+    with here.store.read() as tx:
+        return told | lately(tx, endpoint_id, here.city)
 
 
 @routes.patch("/endpoints/{endpoint_id}", openapi_extra=described(endpoint_.EndpointChange))

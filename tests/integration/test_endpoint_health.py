@@ -13,6 +13,7 @@ from citybrain.dispatch.address import AllowList
 from citybrain.dispatch.api import (
     create_endpoint,
     delivery_queues,
+    endpoint_health,
     list_endpoints,
     patch_endpoint,
     replay,
@@ -32,11 +33,12 @@ pytestmark = both_stores
 URL = {"url": "https://example.com/hook"}
 
 
-def shown(desk: Desk, endpoint_id: str) -> dict[str, Any]:
-    answer = show_endpoint(endpoint_id, ADMIN, desk.here)
-    (listed,) = [each for each in list_endpoints(ADMIN, desk.here)["items"] if each["id"] == endpoint_id]
-    assert listed["health"].items() <= answer["health"].items()
-    return answer
+def health_of(desk: Desk, endpoint_id: str) -> dict[str, Any]:
+    shown = show_endpoint(endpoint_id, ADMIN, desk.here)
+    assert shown in list_endpoints(ADMIN, desk.here)["items"]
+    health = endpoint_health(endpoint_id, ADMIN, desk.here)
+    assert shown["health"].items() <= health.items()
+    return health
 
 
 def waiting(desk: Desk, key: Key = ADMIN) -> list[tuple[str, Any, int, bool]]:
@@ -54,23 +56,23 @@ def moment(desk: Desk) -> str:
 def test_an_endpoints_state_says_since_when_and_what_waits(desk: Desk) -> None:
     in_the_present(desk)
     light = desk.endpoint("light")
-    assert shown(desk, light)["health"]["state"] == "untried"
+    assert health_of(desk, light)["state"] == "untried"
     for _ in range(10):
         desk.open()
     end(desk, claim(desk, limit=2), OK)
-    health = shown(desk, light)["health"]
+    health = health_of(desk, light)
     assert (health["state"], health["waiting"]) == ("well", 8)
     assert health["attempts_ms"] == {"p50": 12, "p99": 12, "of": 2}
     assert health["oldest_waiting_at"] is not None
     end(desk, claim(desk, limit=1), FAILED)
-    assert shown(desk, light)["health"]["state"] == "failing"
+    assert health_of(desk, light)["state"] == "failing"
     desk.pass_time(milliseconds=5)
     end(desk, claim(desk, limit=5), FAILED)
-    health = shown(desk, light)["health"]
+    health = health_of(desk, light)
     assert (health["state"], health["failures"], health["waiting"]) == ("unreachable", 6, 8)
     assert health["next_probe_at"] > health["since"]
     switch(desk, light, False)
-    health = shown(desk, light)["health"]
+    health = health_of(desk, light)
     assert (health["state"], health["waiting"], health["next_probe_at"]) == ("disabled", 8, None)
     switch(desk, light, True)
     assert len(claim(desk)) == 8  # it is tried at once, whatever was the matter before
@@ -80,7 +82,7 @@ def test_another_address_is_tried_at_once(desk: Desk) -> None:
     light = desk.endpoint("light")
     desk.set(endpoints, endpoints.c.id == light, opened_at=1, probe_at=2**52, grave_probe_at=2**52, failures=9)
     patch_endpoint(light, ADMIN, desk.here, URL)
-    assert shown(desk, light)["health"]["state"] == "untried"
+    assert health_of(desk, light)["state"] == "untried"
 
 
 # Limits and signatures
