@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test second-city phrases check bench bench-short bench-place faults faults-short lock clean help
+.PHONY: run test second-city phrases check bench bench-short bench-place bench-endpoints faults faults-short lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline o
 
 bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
 	$(BIN)/python -m bench.place
+
+bench-endpoints: $(VENV)/.bench ## what a fifth of sick endpoints does to the healthy ones: p50 and p99, alone and beside them
+	$(BIN)/python -m bench.endpoints
 
 faults: $(VENV)/.dev ## break a running installation for ten minutes and prove that nothing is lost: see docs/faults.md
 	$(BIN)/python -m faults --minutes 3.5

@@ -26,13 +26,14 @@ NUMBER = "bench"  # the attribute by which a webhook is recognised
 REPORTER = {"name": "张三", "phone": "13800001111"}
 
 
-def make_reports(editions: Path, seed: int = 1) -> Iterator[bytes]:
-    """JSON bodies without end, the n-th with the number n among its attributes."""
-    found = _single(load_city(BUILTIN_CITY), editions, random.Random(seed))
+def make_reports(editions: Path, seed: int = 1, *, typed: bool = False) -> Iterator[bytes]:
+    """JSON bodies without end, the n-th with the number n among its attributes. `typed`: they say their type, which is
+    otherwise found by their words."""
+    found = _single(load_city(BUILTIN_CITY), editions, random.Random(seed), typed)
     return (orjson.dumps(_numbered(report, number)) for number, report in enumerate(found))
 
 
-def _single(city: City, editions: Path, rng: random.Random) -> Iterator[dict[str, Any]]:
+def _single(city: City, editions: Path, rng: random.Random, typed: bool) -> Iterator[dict[str, Any]]:
     """Reports that make a case with one order each, none about the same thing as another."""
     domains = load_domains()
     responsibility = Responsibility(city.departments.values())
@@ -56,7 +57,7 @@ def _single(city: City, editions: Path, rng: random.Random) -> Iterator[dict[str
             continue
         seen.add((domain, decision.merge_key or ""))
         happened = now - timedelta(seconds=rng.randint(5, 600))
-        yield {
+        yield ({"type": decision.type} if typed else {}) | {
             "domain": domain, "title": filed.title, "description": filed.description, "attributes": filed.attributes,
             "occurred_at": happened.isoformat(timespec="seconds"),
             "location": {"lng": round(lng, 6), "lat": round(lat, 6), "datum": "wgs84", "accuracy_m": 15},

@@ -14,6 +14,7 @@ from threading import Event
 from citybrain.casework.followup import follow_up
 from citybrain.dispatch import outbox
 from citybrain.dispatch.delivery import anything_due
+from citybrain.dispatch.queues import raise_alerts
 from citybrain.indicators.activity import note_changes
 from citybrain.indicators.snapshots import take_due
 from citybrain.installation import Installation
@@ -33,13 +34,14 @@ log = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0
 LEASE_MS = 5_000  # after a patrol has died the next one acts within that and a round
 SWEEP_SECONDS = 600.0
+LOOK_SECONDS = 60.0
 
 
 def patrol(here: Installation, stop: Event) -> None:
     """Several may run; the one that holds the lease acts."""
     lease = Lease(here.store, "patrol", LEASE_MS)
     acting = LeasedStore(here.store, lease)
-    swept_at = -SWEEP_SECONDS
+    swept_at, looked_at = -SWEEP_SECONDS, -LOOK_SECONDS
     while not stop.wait(ROUND_SECONDS):
         try:
             if not lease.held:
@@ -47,6 +49,10 @@ def patrol(here: Installation, stop: Event) -> None:
                     continue
                 log.info("this patrol acts from now on")
             walk_round(here, acting)
+            if time.monotonic() - looked_at > LOOK_SECONDS:
+                with acting.write() as tx:
+                    raise_alerts(tx, here.city.file.webhooks.patience, here.clock())
+                looked_at = time.monotonic()
             if time.monotonic() - swept_at > SWEEP_SECONDS:
                 sweep(here, acting)
                 swept_at = time.monotonic()

@@ -46,6 +46,14 @@ _REFUSED_V6 = {
     IPv6Network("2001:db8::/32"): "for documentation",
     IPv6Network("3fff::/20"): "for documentation",
 }
+# What browsers do not call either (fetch.spec.whatwg.org, port blocking): mail servers and the like, which a request
+# could be made to look like a command to.
+_OTHER_PROTOCOLS = frozenset(
+    [*range(1, 80), 87, 95, *range(101, 144), 161, 179, 389, 427, 465, *range(512, 516), 526, *range(530, 533), 540,
+     548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000,
+     6379, 6566, *range(6665, 6670), 6679, 6697, 10080, 11211]
+)  # fmt: skip
+_ISATAP = {0x0000_5EFE, 0x0200_5EFE}  # before the last 32 bits
 _NAT64 = IPv6Network("64:ff9b::/96")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -85,11 +93,16 @@ class AllowList:
         return cls(tuple(entries))
 
     def check(self, address: Address, port: int) -> None:
-        """Raises AddressRefused unless `address` is public or allowed. An IPv4 address inside an IPv6 one counts."""
+        """Raises AddressRefused unless `address` is public or allowed, and the port is none of another protocol. An
+        IPv4 address inside an IPv6 one counts."""
         address = _innermost(address)
         kind = _kind(address)
-        if kind is None or self._names(address, port):
+        if self._names(address, port):
             return
+        if kind is None and port not in _OTHER_PROTOCOLS:
+            return
+        if kind is None:
+            raise AddressRefused(f"port {port} speaks another protocol", "use a port of HTTP, such as 443 or 8443")
         raise AddressRefused(
             "webhooks may not reach this address",
             f"{address} is {kind}: use a public address, or have its network added to CITYBRAIN_WEBHOOK_ALLOW",
@@ -172,6 +185,9 @@ def _innermost(address: Address) -> Address:
     if isinstance(address, IPv6Address):
         if address in _NAT64:
             return IPv4Address(int(address) & 0xFFFFFFFF)
+        if int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
+            carried = IPv4Address(int(address) & 0xFFFFFFFF)
+            return carried if _kind(carried) else address
         return address.ipv4_mapped or address.sixtofour or address
     return address
 

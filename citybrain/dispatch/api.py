@@ -1,30 +1,28 @@
 """Endpoints for the administrator, deliveries for whoever has to know what was sent and what was not."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, ValidationError
-from sqlalchemy import ColumnElement, Connection, select, true, update
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import ColumnElement, Row, select, true
 
 from citybrain.access import Asker, Here, JsonBody, described
-from citybrain.clock import to_ms
+from citybrain.clock import rfc3339
+from citybrain.dispatch import again
 from citybrain.dispatch import endpoint as endpoint_
+from citybrain.dispatch.again import Replay, Retries
 from citybrain.dispatch.attempts import with_attempts
-from citybrain.dispatch.outbox import hold_back, lane_at
+from citybrain.dispatch.health import counted, health, lately
+from citybrain.dispatch.queues import Stuck, stuck
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, narrowed, within
 from citybrain.listing import LOOKED, Cursor, Limit, Word, page
-from citybrain.problem import Problem, field_errors, not_found
+from citybrain.problem import FieldError, Problem, field_errors, not_found
 from citybrain.queue import DISPATCH
 from citybrain.store.dispatch_tables import STILL_PENDING, UNSENT, deliveries, endpoints
-from citybrain.store.ledger import Entry, append_to_city
-from citybrain.store.locks import Lock, take
 
 routes = APIRouter(prefix="/api/v1", tags=["dispatch 推送"])
-
-
-class Since(BaseModel):
-    since: AwareDatetime
+Asked = TypeVar("Asked", bound=BaseModel)
 
 
 @routes.post("/endpoints", status_code=201, openapi_extra=described(endpoint_.EndpointChange))
@@ -36,7 +34,7 @@ def create_endpoint(key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
         endpoint_id = endpoint_.create(tx, change, here.city, key.name, here.clock(), demo=key.demo)
         row = endpoint_.find(tx, endpoint_id)
     here.ringer.ring(DISPATCH)
-    return endpoint_.as_dict(row, here.city) | {"secret": row.secrets[0]["secret"]}
+    return _shown(row, here) | {"secret": row.secrets[0]["secret"]}
 
 
 @routes.get("/endpoints")
@@ -45,7 +43,10 @@ def list_endpoints(key: Asker, here: Here, cursor: Cursor = None, limit: Limit =
     query = select(endpoints).where(endpoints.c.deleted_at.is_(None), _visible_endpoints(key, here))
     with here.store.read() as tx:
         order = [(endpoints.c.name, False), (endpoints.c.id, False)]
-        return page(tx, query, order, cursor, limit, lambda row: endpoint_.as_dict(row, here.city))
+        found = page(tx, query, order, cursor, limit, lambda row: {"row": row})
+        rows = [item["row"] for item in found["items"]]
+        waiting = counted(tx, [row.id for row in rows])
+        return found | {"items": [_shown(row, here, waiting[row.id]) for row in rows]}
 
 
 @routes.get("/endpoints/{endpoint_id}")
@@ -55,7 +56,15 @@ def show_endpoint(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
         visible = select(endpoints.c.id).where(endpoints.c.id == endpoint_id, _visible_endpoints(key, here))
         if tx.execute(visible).first() is None:
             raise not_found("endpoint")
-        return endpoint_.as_dict(endpoint_.find(tx, endpoint_id), here.city)
+        return _shown(endpoint_.find(tx, endpoint_id), here, counted(tx, [endpoint_id])[endpoint_id])
+
+
+@routes.get("/endpoints/{endpoint_id}/health")
+def endpoint_health(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
+    """What the endpoint itself shows, with how long its last attempts took and since when the oldest waits."""
+    told: dict[str, Any] = show_endpoint(endpoint_id, key, here)["health"]
+    with here.store.read() as tx:
+        return told | lately(tx, endpoint_id, here.city)
 
 
 @routes.patch("/endpoints/{endpoint_id}", openapi_extra=described(endpoint_.EndpointChange))
@@ -66,7 +75,7 @@ def patch_endpoint(endpoint_id: str, key: Asker, here: Here, body: JsonBody) -> 
         endpoint_.change_endpoint(tx, endpoint_id, change, here.city, key.name, here.clock())
         row = endpoint_.find(tx, endpoint_id)
     here.ringer.ring(DISPATCH)
-    return endpoint_.as_dict(row, here.city)
+    return _shown(row, here)
 
 
 @routes.delete("/endpoints/{endpoint_id}", status_code=204)
@@ -105,17 +114,27 @@ def disable(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
     return _switch(endpoint_id, False, key, here)
 
 
-@routes.post("/endpoints/{endpoint_id}/replay", openapi_extra=described(Since))
+@routes.post("/endpoints/{endpoint_id}/replay", openapi_extra=described(Replay))
 def replay(endpoint_id: str, key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
+    """Sends again, with the same ids, what is delivered or failed and fits; with `dry_run` it only counts."""
     key.require(May.MANAGE)
-    try:
-        since = Since.model_validate(body).since
-    except ValidationError as error:
-        raise Problem(422, "since: from when on", errors=field_errors(error.errors(), here.remedies)) from None
+    asked = _asked(Replay, body, "replay", here)
     with here.store.write() as tx:
-        number = endpoint_.replay(tx, endpoint_id, to_ms(since), key.name, here.clock())
+        number = again.replay(tx, endpoint_id, asked, key.name, here.clock())
+    if asked.dry_run:
+        return {"would_replay": number}
     here.ringer.ring(DISPATCH)
     return {"replayed": number}
+
+
+@routes.get("/deliveries/queues")
+def delivery_queues(key: Asker, here: Here) -> dict[str, Any]:
+    """What waits for an endpoint and does not move by itself, each with who must do something and by when."""
+    key.require(May.READ_DISPATCH)
+    now = here.clock()
+    with here.store.read() as tx:
+        found = stuck(tx, here.city.file.webhooks.patience, _visible(key, here))
+    return {"items": [_stuck(each, now, here) for each in found], "next": None}
 
 
 @routes.get("/deliveries")
@@ -152,31 +171,60 @@ def list_deliveries(
         return found | {"items": with_attempts(tx, [item["row"] for item in found["items"]], here.city)}
 
 
+@routes.post("/deliveries/retry", openapi_extra=described(Retries))
+def retry_many(key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
+    """Up to 500; each is told apart: `retried`, `not_retried` because of what it is, `not_found`."""
+    key.require(May.RETRY)
+    ids = list(dict.fromkeys(_asked(Retries, body, "retry", here).ids))
+    with here.store.write() as tx:
+        was = again.retry(tx, ids, _visible(key, here), key.name, here.clock())
+    here.ringer.ring(DISPATCH)
+    outcome = {None: "not_found", "failed": "retried", "pending": "retried"}
+    return {"results": [{"id": id_, "outcome": outcome.get(was.get(id_), "not_retried")} for id_ in ids]}
+
+
 @routes.post("/deliveries/{delivery_id}/retry")
 def retry_delivery(delivery_id: str, key: Asker, here: Here) -> dict[str, Any]:
     """Due at once, with its whole schedule before it again."""
     key.require(May.RETRY)
     with here.store.write() as tx:
-        shown = _retry(tx, delivery_id, key, here)
+        was = again.retry(tx, [delivery_id], _visible(key, here), key.name, here.clock())
+        if delivery_id not in was:
+            raise not_found("delivery")
+        if was[delivery_id] not in ("failed", "pending"):
+            raise again.not_retried(was[delivery_id])
+        shown = tx.execute(select(deliveries).where(deliveries.c.id == delivery_id)).all()
+        answer = with_attempts(tx, shown, here.city)[0]
     here.ringer.ring(DISPATCH)
-    return shown
+    return answer
 
 
-def _retry(tx: Connection, delivery_id: str, key: Key, here: Installation) -> dict[str, Any]:
-    mine = (deliveries.c.id == delivery_id) & _visible(key, here)
-    take(tx, Lock.ENDPOINTS, shared=True)
-    row = tx.execute(select(deliveries).where(mine).with_for_update()).first()
-    if row is None:
-        raise not_found("delivery")
-    if row.status not in ("failed", "pending"):
-        raise Problem(409, f"only failed and pending deliveries are retried; this one is {row.status}")
-    now = here.clock()
-    again = {"status": "pending", "due_at": now, "tries": 0, "lane": lane_at(deliveries.c.endpoint_id)}
-    tx.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**again))
-    hold_back(tx, [delivery_id])
-    append_to_city(tx, Entry("delivery.retried", key.name, {"delivery": delivery_id}), now)
-    shown = tx.execute(select(deliveries).where(deliveries.c.id == delivery_id)).all()
-    return with_attempts(tx, shown, here.city)[0]
+def _asked(model: type[Asked], body: Any, what: str, here: Installation) -> Asked:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        errors = field_errors(error.errors(), here.remedies)
+        if model is Replay and errors[0].field == "body" and isinstance(body, dict):
+            errors = [FieldError("since", "it is required where no case is named", "from when on, with an offset")]
+        raise Problem(422, f"{what}: {errors[0].field}: {errors[0].message}", errors=errors) from None
+
+
+def _shown(row: Row[Any], here: Installation, waiting: int = 0) -> dict[str, Any]:
+    return endpoint_.as_dict(row, here.city, health(row, waiting, here.clock(), here.city))
+
+
+def _stuck(each: Stuck, now: int, here: Installation) -> dict[str, Any]:
+    zone = here.city.zone
+    return {
+        "queue": each.queue,
+        "department": each.department,
+        "endpoint": {"id": each.endpoint_id, "name": each.endpoint} if each.endpoint_id else None,
+        "waiting": each.waiting,
+        "gravest": each.gravest,
+        "since": rfc3339(each.since, zone),
+        "due_at": rfc3339(each.due_at, zone),
+        "overdue": each.due_at <= now,
+    }
 
 
 def _switch(endpoint_id: str, enabled: bool, key: Key, here: Installation) -> dict[str, Any]:
@@ -185,7 +233,7 @@ def _switch(endpoint_id: str, enabled: bool, key: Key, here: Installation) -> di
         endpoint_.set_enabled(tx, endpoint_id, enabled, key.name, here.clock())
         row = endpoint_.find(tx, endpoint_id)
     here.ringer.ring(DISPATCH)
-    return endpoint_.as_dict(row, here.city)
+    return _shown(row, here)
 
 
 def _visible(key: Key, here: Installation) -> ColumnElement[bool]:

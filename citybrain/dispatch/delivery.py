@@ -129,7 +129,7 @@ def _recorded(ended: Attempt) -> dict[str, Any]:
 def outgoing(delivery_id: str, endpoint: Row[Any], body: bytes, now: int) -> Outgoing:
     """Signed with the present secret first, then with the old ones that still sign."""
     secrets = [each["secret"] for each in endpoint.secrets if each["until"] is None or each["until"] > now]
-    return Outgoing(delivery_id, endpoint.url, secrets, body)
+    return Outgoing(delivery_id, endpoint.url, secrets, body, endpoint.signatures)
 
 
 def _addressed(row: Row[Any], endpoint: Row[Any], persons: Persons, now: int) -> Outgoing:

@@ -1,6 +1,7 @@
 """An endpoint 对接端点: where a domain system receives webhooks. Created, changed, disabled, its secret rotated."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -10,8 +11,8 @@ from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.dispatch.address import AddressRefused, AllowList
 from citybrain.dispatch.breaker import ANEW
-from citybrain.dispatch.outbox import adopt, hold, lane_at, orphan, release, state_at
-from citybrain.dispatch.signature import new_secret
+from citybrain.dispatch.outbox import adopt, hold, orphan, release, state_at
+from citybrain.dispatch.signature import NO_SM3, V1, new_secret, sm3_is_here
 from citybrain.dispatch.turns import lane_of
 from citybrain.installation import Installation
 from citybrain.problem import Problem, field_errors, invalid, not_found
@@ -37,6 +38,11 @@ class EndpointChange(BaseModel):
     divisions: list[Code] | None = Field(None, max_length=1000)
     types: list[Code] | None = Field(None, max_length=1000)
     unmasked: Annotated[bool, Field(strict=True)] | None = Field(None, description="may see who reported")
+    signatures: Annotated[list[Literal["v1", "v1sm3"]], Field(min_length=1, max_length=2)] | None = None
+    concurrency: Annotated[int, Field(strict=True, ge=1, le=1_000)] | None = Field(
+        None, description="messages on their way at once; without it, as many as the endpoint bears"
+    )
+    per_minute: Annotated[int, Field(strict=True, ge=1, le=60_000)] | None = None
 
 
 def parse_change(raw: Any, installation: Installation) -> dict[str, Any]:
@@ -51,6 +57,8 @@ def parse_change(raw: Any, installation: Installation) -> dict[str, Any]:
             AllowList.parse(",".join(installation.config.webhook_allow)).check_url(change["url"])
         except AddressRefused as error:
             raise invalid("url", error.reason, error.remedy) from None
+    if "v1sm3" in (change.get("signatures") or ()) and not sm3_is_here():
+        raise invalid("signatures", NO_SM3, "leave v1sm3 out, or run the API and the workers on another build")
     _check_codes(change, installation)
     return change
 
@@ -78,18 +86,19 @@ def create(tx: Connection, change: dict[str, Any], city: City, actor: str, now: 
         name: v for name, v in change.items() if v is not None
     }
     row |= {name: row.get(name) or [] for name in ("domains", "divisions", "types")}
+    row |= {"signatures": list(dict.fromkeys(row.get("signatures") or [V1]))}
     row |= {"id": new_id(), "secrets": [{"secret": new_secret(), "until": None}], "enabled": True, "demo": demo}
     tx.execute(insert(endpoints).values(**row, failures=0, created_at=now, state_since=now))
     adopt(tx, find(tx, row["id"]), city, now)
-    _log(tx, "endpoint.created", row["id"], actor, now, name=row["name"], url=row["url"])
+    log_change(tx, "endpoint.created", row["id"], actor, now, name=row["name"], url=row["url"])
     return str(row["id"])
 
 
 def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], city: City, actor: str, now: int) -> None:
-    _find_to_change(tx, endpoint_id)
+    find_to_change(tx, endpoint_id)
     if change.get("name"):
         _check_name(tx, change["name"], endpoint_id)
-    empty: dict[str, Any] = {"domains": [], "divisions": [], "types": []}
+    empty: dict[str, Any] = {"domains": [], "divisions": [], "types": [], "signatures": [V1]}
     values = {name: empty.get(name) if value is None else value for name, value in change.items()}
     for name in ("name", "url", "unmasked"):
         if name in values and values[name] is None:
@@ -99,42 +108,42 @@ def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], ci
     if values:
         tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
     adopt(tx, find(tx, endpoint_id), city, now)
-    _log(tx, "endpoint.changed", endpoint_id, actor, now, changed=sorted(change))
+    log_change(tx, "endpoint.changed", endpoint_id, actor, now, changed=sorted(change))
 
 
 def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int) -> str:
-    row = _find_to_change(tx, endpoint_id)
+    row = find_to_change(tx, endpoint_id)
     secret = new_secret()
     still = [{"secret": row.secrets[0]["secret"], "until": now + OVERLAP_MS}]
     secrets = [{"secret": secret, "until": None}, *still]
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(secrets=secrets))
-    _log(tx, "endpoint.secret_rotated", endpoint_id, actor, now)
+    log_change(tx, "endpoint.secret_rotated", endpoint_id, actor, now)
     return secret
 
 
 def set_enabled(tx: Connection, endpoint_id: str, enabled: bool, actor: str, now: int) -> None:
     """While disabled nothing is skipped: what it should get is held, and released when it is enabled."""
-    _find_to_change(tx, endpoint_id)
+    find_to_change(tx, endpoint_id)
     values = {"enabled": enabled, "disabled_because": None if enabled else "by hand", "state_since": now, **ANEW}
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
     if enabled:
         release(tx, endpoint_id, now)
     else:
         hold(tx, endpoint_id)
-    _log(tx, "endpoint.enabled" if enabled else "endpoint.disabled", endpoint_id, actor, now)
+    log_change(tx, "endpoint.enabled" if enabled else "endpoint.disabled", endpoint_id, actor, now)
 
 
 def delete(tx: Connection, endpoint_id: str, actor: str, now: int) -> None:
-    row = _find_to_change(tx, endpoint_id)
+    row = find_to_change(tx, endpoint_id)
     orphan(tx, endpoint_id)
     gone = f"{row.name} (deleted {endpoint_id[-6:]})"
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(deleted_at=now, enabled=False, name=gone))
-    _log(tx, "endpoint.deleted", endpoint_id, actor, now, name=row.name)
+    log_change(tx, "endpoint.deleted", endpoint_id, actor, now, name=row.name)
 
 
 def send_test(tx: Connection, endpoint_id: str, city: City, actor: str, now: int) -> str:
     """A delivery of type `endpoint.test` on the ordinary way; returns its id."""
-    row = _find_to_change(tx, endpoint_id)
+    row = find_to_change(tx, endpoint_id)
     data = {"endpoint": {"id": row.id, "name": row.name}, "by": actor}
     body = orjson.dumps({"type": "endpoint.test", "timestamp": rfc3339(now, city.zone), "data": data}).decode()
     message_id = f"msg_{new_id()}"
@@ -147,19 +156,6 @@ def send_test(tx: Connection, endpoint_id: str, city: City, actor: str, now: int
     return message_id
 
 
-def replay(tx: Connection, endpoint_id: str, since: int, actor: str, now: int) -> int:
-    """Sends again, with the same ids, what was made since then and is delivered or failed; to a disabled endpoint when
-    it is enabled. Returns how many."""
-    row = _find_to_change(tx, endpoint_id)
-    mine = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.created_at >= since)
-    mine &= deliveries.c.status.in_(("delivered", "failed")) & (deliveries.c.body != "")  # or retention erased it
-    again = tx.execute(
-        update(deliveries).where(mine).values(due_at=now, tries=0, lane=lane_at(row.id), **state_at(row))
-    )
-    _log(tx, "endpoint.replayed", endpoint_id, actor, now, since=since, deliveries=again.rowcount)
-    return again.rowcount
-
-
 def find(tx: Connection, endpoint_id: str) -> Row[Any]:
     row = tx.execute(select(endpoints).where(endpoints.c.id == endpoint_id, endpoints.c.deleted_at.is_(None))).first()
     if row is None:
@@ -167,24 +163,29 @@ def find(tx: Connection, endpoint_id: str) -> Row[Any]:
     return row
 
 
-def _find_to_change(tx: Connection, endpoint_id: str) -> Row[Any]:
+def find_to_change(tx: Connection, endpoint_id: str) -> Row[Any]:
     """Nobody addresses, sends or settles anything by what it was, until the transaction has ended."""
     take(tx, Lock.ENDPOINTS)
     tx.execute(select(endpoints.c.id).where(endpoints.c.id == endpoint_id).with_for_update(key_share=True))
     return find(tx, endpoint_id)
 
 
-def as_dict(row: Row[Any], city: City) -> dict[str, Any]:
+def as_dict(row: Row[Any], city: City, health: Mapping[str, Any]) -> dict[str, Any]:
     """Everything but the secrets."""
-    plain = ("id", "name", "department", "url", "domains", "divisions", "types", "unmasked", "enabled")
-    return {name: getattr(row, name) for name in plain} | {
-        "disabled_because": row.disabled_because,
-        "health": {
-            "failures": row.failures,
-            "last_error": row.last_error,
-            "succeeded_at": rfc3339(row.succeeded_at, city.zone),
-            "failed_at": rfc3339(row.failed_at, city.zone),
-        },
+    plain = (
+        "id",
+        "name",
+        "department",
+        "url",
+        "domains",
+        "divisions",
+        "types",
+        "unmasked",
+        "signatures",
+        "concurrency",
+    )
+    return {name: getattr(row, name) for name in (*plain, "per_minute", "enabled", "disabled_because")} | {
+        "health": dict(health),
         "created_at": rfc3339(row.created_at, city.zone),
     }
 
@@ -195,5 +196,5 @@ def _check_name(tx: Connection, name: str, own_id: str | None) -> None:
         raise Problem(409, f"an endpoint named {name!r} exists already: {other}")
 
 
-def _log(tx: Connection, action: str, endpoint_id: str, actor: str, now: int, **data: Any) -> None:
+def log_change(tx: Connection, action: str, endpoint_id: str, actor: str, now: int, **data: Any) -> None:
     append_to_city(tx, Entry(action, actor, {"endpoint": endpoint_id, **data}), now)

@@ -22,7 +22,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from citybrain.dispatch.address import AddressRefused, AllowList
-from citybrain.dispatch.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from citybrain.dispatch.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, V1, sign
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +43,14 @@ TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """`secrets` holds the endpoint's present secret first, then the old ones while it is rotated."""
+    """`secrets` holds the endpoint's present secret first, then the old ones while it is rotated; `signatures` the
+    identifiers of those that it asked for."""
 
     id: str
     url: str
     secrets: Sequence[str]
     body: bytes
+    signatures: Sequence[str] = (V1,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Sender:
         return {
             ID_HEADER: message.id,
             TIMESTAMP_HEADER: str(timestamp),
-            SIGNATURE_HEADER: sign(message.secrets, message.id, timestamp, message.body),
+            SIGNATURE_HEADER: sign(message.secrets, message.id, timestamp, message.body, message.signatures),
         }
 
     async def _post(self, address: URL, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:

@@ -1,18 +1,22 @@
-"""Standard Webhooks signatures (HMAC-SHA256, version `v1`): how a receiver knows that a message is ours and unchanged.
+"""Standard Webhooks signatures: how a receiver knows that a message is ours and unchanged. HMAC-SHA256 as `v1`, and
+HMAC-SM3 (GB/T 32905, GB/T 15852.2) as `v1sm3` for receivers of national cryptography 国密 that ask for it.
 
 Comes after the message is recorded and before the sender posts it. https://www.standardwebhooks.com
 """
 
 import binascii
-import hashlib
 import hmac
 import re
 import secrets as randomness
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "webhook-id", "webhook-timestamp", "webhook-signature"
+
+V1, V1_SM3 = "v1", "v1sm3"
+HASHES = {V1: "sha256", V1_SM3: "sm3"}  # of each signature's identifier
+NO_SM3 = "this build of OpenSSL has no SM3: OpenSSL 3 with its default provider has it"
 
 _PREFIX = "whsec_"
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]+")  # a full stop would make the signed text ambiguous
@@ -23,20 +27,43 @@ def new_secret(random_bytes: Callable[[int], bytes] = randomness.token_bytes) ->
     return _PREFIX + b64encode(random_bytes(32)).decode()
 
 
-def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header: one signature per secret, the newest first, so that a secret can be rotated.
+@cache
+def sm3_is_here() -> bool:
+    try:
+        hmac.digest(b"", b"", HASHES[V1_SM3])
+    except ValueError:
+        return False
+    return True
 
-    `timestamp` is in seconds since 1970. Raises ValueError for a malformed secret or message id, or without a secret.
+
+def sign(
+    secrets: Sequence[str], message_id: str, timestamp: int, body: bytes, identifiers: Sequence[str] = (V1,)
+) -> str:
+    """The `webhook-signature` header: for each secret, the newest first so that it can be rotated, a signature of each
+    identifier.
+
+    `timestamp` is in seconds since 1970. Raises ValueError for a malformed secret or message id, without a secret, or
+    where SM3 is asked for and missing.
     """
     if not secrets:
         raise ValueError("a message needs at least one secret to be signed with")
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError(f"a message id is letters, digits, - and _, got {message_id[:80]!r}")
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
-    return " ".join("v1," + b64encode(_digest(secret, signed)).decode() for secret in secrets)
+    if V1_SM3 in identifiers and not sm3_is_here():
+        raise ValueError(NO_SM3)
+    pairs = ((secret, each) for secret in secrets for each in identifiers)
+    return " ".join(f"{each},{b64encode(_digest(secret, signed, each)).decode()}" for secret, each in pairs)
 
 
-def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: float, tolerance: float = 300) -> bool:
+def verify(
+    secrets: Sequence[str],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    tolerance: float = 300,
+    identifier: str = V1,
+) -> bool:
     """Whether one of the signatures was made with one of the secrets, no more than `tolerance` seconds from `now`.
 
     A missing or malformed header is False; only a malformed secret, which is the receiver's own, raises ValueError.
@@ -48,14 +75,15 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now:
     if abs(now - int(sent)) > tolerance:
         return False
     signed = b"%s.%s.%s" % (message_id.encode(errors="replace"), sent.encode(), body)
-    expected = [b64encode(_digest(secret, signed)) for secret in secrets]
+    expected = [b64encode(_digest(secret, signed, identifier)) for secret in secrets]
+    begins = f"{identifier},"
     parts = found.get(SIGNATURE_HEADER, "")[:4096].split(" ")
-    offered = [part.removeprefix("v1,").encode() for part in parts if part.startswith("v1,") and part.isascii()]
+    offered = [part.removeprefix(begins).encode() for part in parts if part.startswith(begins) and part.isascii()]
     return any(hmac.compare_digest(one, other) for one in expected for other in offered)
 
 
-def _digest(secret: str, signed: bytes) -> bytes:
-    return hmac.digest(_key(secret), signed, hashlib.sha256)
+def _digest(secret: str, signed: bytes, identifier: str) -> bytes:
+    return hmac.digest(_key(secret), signed, HASHES[identifier])
 
 
 @lru_cache(maxsize=10_000)

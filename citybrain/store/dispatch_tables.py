@@ -86,6 +86,7 @@ Index(
     "deliveries_held",
     deliveries.c.endpoint_id,
     deliveries.c.department,
+    deliveries.c.grade,
     deliveries.c.created_at,
     sqlite_where=_HELD,
     postgresql_where=_HELD,

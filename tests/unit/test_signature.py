@@ -1,5 +1,8 @@
 """Signatures against the published vectors and the reference package."""
 
+import base64
+import hashlib
+import hmac
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from citybrain.dispatch.signature import new_secret, sign, verify
+from citybrain.dispatch.signature import V1, V1_SM3, new_secret, sign, sm3_is_here, verify
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "standard-webhooks-vectors.json").read_text())
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -127,3 +130,50 @@ def test_no_secret_or_an_id_unfit_for_a_header_signs_nothing() -> None:
     for message_id in ("", "msg.1", "msg\r\nx: y", "消息"):
         with pytest.raises(ValueError, match="a message id is letters"):
             sign([SECRET], message_id, NOW, BODY)
+
+
+# SM3: GB/T 32905-2016, appendix A. HMAC-SM3: GM/T 0042-2015, appendix D.3.
+SM3 = [
+    (b"abc", "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"),
+    (b"abcd" * 16, "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732"),
+]
+HMAC_SM3 = [
+    (
+        bytes(range(1, 33)),
+        b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq" * 2,
+        "ca05e144ed05d1857840d1f318a4a8669e559fc8391f414485bfdf7bb408963a",
+    ),
+    (bytes(range(1, 38)), b"\xcd" * 50, "220bf579ded555393f0159f66c99877822a3ecf610d1552154b41d44b94db3ae"),
+    (b"\x0b" * 32, b"Hi There", "c0ba18c68b90c88bc07de794bfc7d2c8d19ec31ed8773bc2b390c9604e0be11e"),
+    (b"Jefe", b"what do ya want for nothing?", "2e87f1d16862e6d964b50a5200bf2b10b764faa9680a296a2405f24bec39f882"),
+]
+
+
+def test_this_build_has_sm3_as_it_is_published() -> None:
+    assert sm3_is_here()
+    assert [hashlib.new("sm3", text).hexdigest() for text, _ in SM3] == [digest for _, digest in SM3]
+    assert [hmac.digest(key, text, "sm3").hex() for key, text, _ in HMAC_SM3] == [digest for *_, digest in HMAC_SM3]
+
+
+def test_an_sm3_signature_is_the_hmac_of_the_same_text_as_v1() -> None:
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    expected = hmac.digest(key, b"msg_1.%d.%s" % (NOW, BODY), "sm3")
+    assert sign([SECRET], "msg_1", NOW, BODY, [V1_SM3]) == "v1sm3," + base64.b64encode(expected).decode()
+
+
+def test_both_identifiers_sign_with_each_secret_and_the_reference_package_reads_its_own() -> None:
+    now = int(datetime.now(UTC).timestamp())
+    signature = sign([OTHER, SECRET], "msg_1", now, BODY, [V1, V1_SM3])
+    assert [part.split(",")[0] for part in signature.split(" ")] == [V1, V1_SM3, V1, V1_SM3]
+    headers = _headers(signature, str(now))
+    for secret in (SECRET, OTHER):
+        assert verify([secret], headers, BODY, now=now)
+        assert verify([secret], headers, BODY, now=now, identifier=V1_SM3)
+        assert Webhook(secret).verify(BODY, headers)
+    assert not verify([SECRET], headers, BODY + b" ", now=now, identifier=V1_SM3)
+
+
+def test_an_sm3_signature_alone_is_none_of_the_first_identifier() -> None:
+    headers = _headers(sign([SECRET], "msg_1", NOW, BODY, [V1_SM3]))
+    assert not verify([SECRET], headers, BODY, now=NOW)
+    assert verify([SECRET], headers, BODY, now=NOW, identifier=V1_SM3)

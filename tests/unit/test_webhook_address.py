@@ -31,7 +31,9 @@ REFUSED = [str(IPv4Address(0)), "0.1.2.3", "10.1.2.3", "100.64.0.1",
            "240.0.0.1", "255.255.255.255", "168.63.129.16", "::", "::1", "::7f00:1", "::ffff:127.0.0.1",
            "::ffff:169.254.169.254", "64:ff9b::a00:1", "64:ff9b:1::1", "2002:7f00:1::", "2002:c0a8:101::1", "fe80::1",
            "fec0::1", "fd00:ec2::254", "ff02::1", "2001:0:4136:e378::1", "2001:db8::1", "3fff::1", "4000::1",
-           "100::1"]  # fmt: skip
+           "100::1", "::a9fe:a9fe", "0:0:0:0:0:ffff:a9fe:a9fe", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::",
+           "::ffff:0:127.0.0.1", "2606:4700::5efe:a9fe:a9fe", "2606:4700::200:5efe:a00:1", "5f00::1",
+           "64:ff9b:1:a9fe:a9fe::"]  # fmt: skip
 
 
 @pytest.mark.parametrize("host", PUBLIC)
@@ -100,6 +102,15 @@ def test_any_text_is_accepted_or_refused_and_nothing_else(text: str) -> None:
             NOBODY.check_url(url)
         except AddressRefused:
             continue
+
+
+def test_a_port_of_another_protocol_is_called_only_where_the_allow_list_says_so() -> None:
+    for port in (22, 25, 110, 143, 587, 6379, 11211):
+        with pytest.raises(AddressRefused):
+            NOBODY.check_url(f"http://8.8.8.8:{port}/")
+        AllowList.parse(f"8.8.8.8:{port}").check_url(f"http://8.8.8.8:{port}/")
+    for port in (80, 443, 3000, 8000, 8080, 8443, 9301):
+        NOBODY.check_url(f"http://8.8.8.8:{port}/")
 
 
 def test_an_allowed_network_is_reached_and_its_neighbour_is_not() -> None:

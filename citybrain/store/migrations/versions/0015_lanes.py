@@ -42,7 +42,7 @@ def upgrade() -> None:
     _partial("events_in_lanes", "events", ["lane", "due_at"], "state = 'received'")
     _partial("deliveries_in_lanes", "deliveries", ["lane", "due_at"], "status = 'pending'")
     _partial("deliveries_claimed", "deliveries", ["endpoint_id"], "status = 'pending' AND lease_until > 0")
-    _partial("deliveries_held", "deliveries", ["endpoint_id", "department", "created_at"], "status = 'held'")
+    _partial("deliveries_held", "deliveries", ["endpoint_id", "department", "grade", "created_at"], "status = 'held'")
     op.create_table(
         "dispatch_alerts",
         sa.Column("queue", sa.Text(), nullable=False),
