@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from citybrain.access import COOKIE, of_session
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
+from citybrain.console.texts import LANGUAGES, language
 from citybrain.intake.body import read_body
 from citybrain.keys import Key
 from citybrain.problem import Problem, field_errors
@@ -35,6 +36,7 @@ class PageRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def page(request: Request) -> Response:
+            language.set(_language(request))
             try:
                 return await answer(request)
             except Problem as problem:
@@ -50,6 +52,11 @@ class PageRoute(APIRoute):
                 return problem_page(request, Problem(500, "an unforeseen error; it is in the log"))
 
         return page
+
+
+def _language(request: Request) -> str:
+    chosen = request.cookies.get("language", "")
+    return chosen if chosen in LANGUAGES else LANGUAGES[0]
 
 
 def page_routes() -> APIRouter:

@@ -19,6 +19,7 @@ from citybrain.city import City
 from citybrain.console import words
 from citybrain.console.countdown import Countdown, countdown, span
 from citybrain.console.ground import demonstration_note
+from citybrain.console.texts import HTML, language, section, t
 from citybrain.keys import May
 
 FOLDER = Path(__file__).parent
@@ -80,7 +81,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(words=words, asset=address_of, word=words.word, May=May)
+    env.globals.update(words=words, asset=address_of, word=words.word, May=May, t=t, section=section)
     env.filters.update(moment=moment, place_path=place_path, span=span)
     return env
 
@@ -104,6 +105,7 @@ def render(request: Request, template: str, code: int = 200, **context: Any) -> 
         now=now,
         note=demonstration_note(here.locator.edition, city),
         path=request.url.path,
+        html_language=HTML[language.get()],
         type_name=lambda domain, code: type_name(here, domain, code),
         **context,
     )
