@@ -62,6 +62,10 @@ class Ground:
         """The polygons in whose box a WGS-84 point lies."""
         return np.asarray(self._tree.query(shapely.points(lng, lat)))
 
+    def touching(self, shape: Any) -> Indices:
+        """The polygons that a WGS-84 shape touches."""
+        return np.sort(self._tree.query(shape, predicate="intersects"))
+
     def within(self, point: Any, reach: float) -> Indices:
         """The polygons within `reach` metres of a projected point."""
         return np.asarray(self._metres.query(point, predicate="dwithin", distance=reach))

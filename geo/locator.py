@@ -73,6 +73,14 @@ class Locator:
             for level in wanted
         }
 
+    def indices(self, level: str, lng: Floats, lat: Floats) -> Indices:
+        """For each finite WGS-84 point the number of its polygon in the level's layer, NONE for none."""
+        return self._grounds[level].contains(lng, lat)
+
+    def touching(self, level: str, west: float, south: float, east: float, north: float) -> Indices:
+        """The polygons of a level, by number, that have a part in a WGS-84 box."""
+        return self._grounds[level].touching(shapely.box(west, south, east, north))
+
     def locate(self, lng: ArrayLike, lat: ArrayLike, accuracy_m: ArrayLike | None = None) -> list[Place]:
         """A place for each finite WGS-84 point; `accuracy_m` is one radius in metres or one a point, NaN if unknown."""
         x, y = _pair(lng, lat)

@@ -39,6 +39,7 @@ def list_cases(
     division: Word = None,
     department: Word = None,
     overdue: Annotated[bool | None, Query()] = None,
+    soon: Annotated[bool | None, Query(description="due soon: past the first threshold of supervision")] = None,
     muted: Annotated[bool | None, Query(description="kept without dispatch: silenced or inhibited")] = None,
     q: Word = None,
     sort: Word = None,
@@ -48,7 +49,7 @@ def list_cases(
     """`status` may be several with commas, or `open`; `sort`: newest, oldest, due, grade, updated."""
     key.require(May.READ_CASES)
     asked = {"status": status, "domain": domain, "division": division, "department": department, "overdue": overdue}
-    asked["muted"] = muted
+    asked |= {"muted": muted, "soon": soon}
     with here.store.read() as tx:
         return reading.list_cases(tx, key, here, asked | {"q": q, "sort": sort, "cursor": cursor, "limit": limit})
 

@@ -70,7 +70,7 @@ def _statuses(asked: Mapping[str, Any]) -> frozenset[str]:
 def _in_work(asked: Mapping[str, Any]) -> bool:
     """Whether only what is in work is asked for."""
     statuses = _statuses(asked)
-    return asked.get("overdue") is True or (bool(statuses) and statuses <= OPEN)
+    return asked.get("overdue") is True or bool(asked.get("soon")) or (bool(statuses) and statuses <= OPEN)
 
 
 def filtered(query: Select[Any], city: City, asked: Mapping[str, Any], now: int) -> Select[Any]:
@@ -85,13 +85,24 @@ def filtered(query: Select[Any], city: City, asked: Mapping[str, Any], now: int)
     if department := asked.get("department"):
         query = query.where(ordered_from(work_orders.c.department.in_(sorted(city.departments_below(department)))))
     if asked.get("overdue") is not None:
-        late = (cases.c.due_at < now) & cases.c.status.in_(sorted(TICKING))
-        query = query.where(late if asked["overdue"] else ~func.coalesce(late, False))
+        query = query.where(late(now) if asked["overdue"] else ~func.coalesce(late(now), False))
+    if asked.get("soon") is not None:
+        query = query.where(soon(now) if asked["soon"] else ~func.coalesce(soon(now), False))
     if asked.get("muted") is not None:
         query = query.where(MUTED if asked["muted"] else ~MUTED)
     if q := asked.get("q"):
         query = query.where(contains(q, cases.c.title, cases.c.number))
     return query
+
+
+def late(now: int) -> ColumnElement[bool]:
+    return (cases.c.due_at < now) & cases.c.status.in_(sorted(TICKING))
+
+
+def soon(now: int) -> ColumnElement[bool]:
+    """Not late yet, but past the first threshold of supervision: a quarter of the limit is left, unless the city says
+    otherwise."""
+    return (cases.c.due_at >= now) & (cases.c.supervision >= 1) & cases.c.status.in_(sorted(TICKING))
 
 
 def short(row: Row[Any], city: City, now: int) -> dict[str, Any]:
@@ -228,13 +239,12 @@ def queues(tx: Connection, key: Key, here: Installation) -> list[dict[str, Any]]
         queue = _queue(found, domain, _division(place, first))
         queue["waiting" if state == "received" else "quarantined"] += number
         _older(queue, oldest, now)
-    late = (cases.c.due_at < now) & cases.c.status.in_(sorted(TICKING))
     worked = (
         select(
             *_queue_of(cases, first),
             func.sum(case((cases.c.status == Status.TRIAGE, 1), else_=0)),
             func.sum(case((cases.c.status == Status.TRIAGE, 0), else_=1)),
-            func.sum(case((late, 1), else_=0)),
+            func.sum(case((late(now), 1), else_=0)),
             func.min(cases.c.opened_at),
         )
         .where(IN_WORK, within(key, here.city, cases))

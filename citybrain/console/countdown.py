@@ -7,6 +7,7 @@ from typing import Any
 
 from citybrain.city import City
 from citybrain.clock import to_datetime
+from citybrain.console.words import STAGE_WORK
 from citybrain.deadline import UNITS
 
 SOON = 0.25  # of the limit is left
@@ -27,24 +28,42 @@ class Countdown:
 NONE = Countdown("none", "", "无时限")
 
 
-def countdown(deadline: Mapping[str, Any] | None, city: City, now: int) -> Countdown:
-    """`deadline` is the API's; `now` in ms."""
+def countdown(
+    deadline: Mapping[str, Any] | None, city: City, now: int, stage: Mapping[str, Any] | None = None
+) -> Countdown:
+    """`deadline` and `stage` are the API's; `now` in ms. Before a handling clock runs, the centre's own one tells."""
     if deadline is None:
-        return NONE
+        return _of_stage(stage, now) if stage else NONE
     state, due_at, working = deadline["state"], deadline["due_at"], deadline["clock"] == "working"
     day = city.calendar.day_seconds if working else DAY
     if state == "paused":
-        return Countdown("paused", "⏸", f"挂账，剩 {span(deadline['left_seconds'] or 0, day)}", None, working)
+        return Countdown("paused", "⏸", f"挂账，剩 {clock_face(deadline['left_seconds'] or 0, day)}", None, working)
     if state == "stopped" or due_at is None:
         return Countdown("stopped", "■", "计时已停", due_at, working)
     due, at = datetime.fromisoformat(due_at), to_datetime(now)
     if state == "overdue":
-        return Countdown("overdue", "▲", f"超时 {span((at - due).total_seconds())}", due_at, working)
+        return Countdown("overdue", "▲", f"超时 {clock_face((at - due).total_seconds())}", due_at, working)
     left = city.calendar.remaining(due, at, deadline["clock"])
     limit = deadline["limit"]
     whole = limit["amount"] * (UNITS.get(limit["unit"]) or city.calendar.day_seconds)
     soon = left < SOON * whole
-    return Countdown("soon" if soon else "running", "◆" if soon else "●", f"剩 {span(left, day)}", due_at, working)
+    return Countdown(
+        "soon" if soon else "running", "◆" if soon else "●", f"剩 {clock_face(left, day)}", due_at, working
+    )
+
+
+def _of_stage(stage: Mapping[str, Any], now: int) -> Countdown:
+    name = STAGE_WORK[stage["name"]]
+    left = (datetime.fromisoformat(stage["due_at"]) - to_datetime(now)).total_seconds()
+    if left < 0:
+        return Countdown("overdue", "▲", f"{name}超时 {clock_face(-left)}", stage["due_at"])
+    return Countdown("running", "●", f"{name}剩 {clock_face(left)}", stage["due_at"])
+
+
+def clock_face(seconds: float, day: int = DAY) -> str:
+    """0:42 as hours and minutes; from a day on 3天2小时."""
+    whole = int(abs(seconds))
+    return span(whole, day) if whole >= day else f"{whole // 3600}:{whole % 3600 // 60:02}"
 
 
 def span(seconds: float, day: int = DAY) -> str:

@@ -2,13 +2,39 @@
 
 from fastapi import APIRouter
 
-from citybrain.console import casepage, coveragepage, desk, eventpage, phone, reporting, signing
+from citybrain.console import (
+    bulkpage,
+    casemap,
+    casepage,
+    coveragepage,
+    desk,
+    eventpage,
+    exporting,
+    groundmap,
+    phone,
+    queuepage,
+    reporting,
+    signing,
+)
 from citybrain.console.rendering import FOLDER, OwnFiles, render
 
 __all__ = ["render", "routes", "static"]
 
 routes = APIRouter(include_in_schema=False)
-for _page in (signing, desk, casepage, eventpage, coveragepage, reporting, phone):
+for _page in (
+    signing,
+    desk,
+    queuepage,
+    bulkpage,
+    exporting,
+    casemap,
+    groundmap,
+    casepage,
+    eventpage,
+    coveragepage,
+    reporting,
+    phone,
+):
     routes.include_router(_page.routes)
 
 static = OwnFiles(directory=FOLDER / "static")

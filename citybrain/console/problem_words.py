@@ -39,6 +39,7 @@ _REASONS = (
     (re.compile(r"less than or equal to (\d+)"), r"不能大于 \1"),
     (re.compile(r"^Input should be '"), "没有这个选项"),
 )
+_ACTED = re.compile(r"^(?P<actor>\S+) acted first \((?P<action>\w+), (?P<at>[^)]+)\)")
 _DETAILS = (
     (re.compile(r"^no such division"), "没有这个区划，或不在您的查看范围内；请从覆盖率页逐级选择。"),
     (re.compile(r"^no such"), "没有这一项，或不在您的查看范围内。"),
@@ -56,7 +57,7 @@ _DETAILS = (
 
 def in_words(problem: Problem) -> list[str]:
     """One sentence each: a conflict says who acted first, a wrong field which one."""
-    if case := problem.extra.get("case"):
+    if (case := problem.extra.get("case")) and "timeline" in case:
         last = case["timeline"][-1]
         actor, action = words.word(words.ACTOR, last["actor"]), words.word(words.DONE, last["action"])
         return [f"{actor} 已先行操作：{action}（{moment(last['at'])}）。下面是最新状态，请核对后再试。"]
@@ -65,6 +66,9 @@ def in_words(problem: Problem) -> list[str]:
         return [f"案件状态已变，不能再做这一步。现在可以：{names}。"]
     if problem.errors:
         return [_field(error) for error in problem.errors]
+    if found := _ACTED.search(problem.detail):
+        actor, action = words.word(words.ACTOR, found["actor"]), words.word(words.DONE, found["action"])
+        return [f"{actor} 已先行操作：{action}（{moment(found['at'])}）。"]
     return [next((text for pattern, text in _DETAILS if pattern.search(problem.detail)), problem.detail)]
 
 

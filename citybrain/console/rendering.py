@@ -33,6 +33,7 @@ HEADERS = {
     "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
     "Cache-Control": "no-store",
 }
+HAPPENINGS = " ".join(["event.received", "event.quarantined", *(f"case.{action}" for action in words.DONE)])  # streamed
 FOR_GOOD = "max-age=31536000, immutable"
 mimetypes.add_type("text/javascript", ".js")  # some machines say text/plain, and a module must not be that
 
@@ -81,7 +82,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(words=words, asset=address_of, word=words.word, May=May, t=t, section=section)
+    env.globals.update(
+        words=words, asset=address_of, word=words.word, May=May, t=t, section=section, happenings=HAPPENINGS
+    )
     env.filters.update(moment=moment, place_path=place_path, span=span)
     return env
 
@@ -92,8 +95,8 @@ def render(request: Request, template: str, code: int = 200, **context: Any) -> 
     now = here.clock()
     city: City = here.city
 
-    def left(deadline: dict[str, Any] | None) -> Countdown:
-        return countdown(deadline, city, now)
+    def left(deadline: dict[str, Any] | None, stage: dict[str, Any] | None = None) -> Countdown:
+        return countdown(deadline, city, now, stage)
 
     page = environment().get_template(template)
     text = page.render(

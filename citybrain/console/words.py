@@ -133,6 +133,7 @@ SUPERVISED_BECAUSE = {
     "returned_twice": "已两次退回，下一次派遣为指定主办",
 }
 STAGE = {"acceptance": "受理时限", "dispatch": "派遣时限"}
+STAGE_WORK = {"acceptance": "受理", "dispatch": "派遣"}
 FEEDBACK = {"accepted": "受理", "returned": "退回", "progress": "进展", "completed": "处置完毕"}
 TRIAGE_REASON = {code: words.zh for code, words in TRIAGE.items()} | {"split": "由其他案件拆分而来"}
 LOST_BECAUSE = {code: words.zh for code, words in LOST.items()}

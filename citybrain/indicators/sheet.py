@@ -1,8 +1,9 @@
-"""Evaluation as a table: a row for each that is counted, three columns a rate; as CSV and as a workbook."""
+"""Tables to take along, as CSV and as a workbook; and evaluation as one: a row for each that is counted, three columns
+a rate."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import xlsxwriter
@@ -38,27 +39,35 @@ def notes(told: dict[str, Any]) -> Iterator[list[Cell]]:
 
 
 def as_csv(told: dict[str, Any]) -> bytes:
-    """With a byte order mark, without which Excel takes Chinese for something else."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerows(_safe(row) for row in rows(told))
-    return out.getvalue().encode("utf-8-sig")
+    return csv_of(rows(told))
 
 
 def as_xlsx(told: dict[str, Any]) -> bytes:
+    return xlsx_of({"综合评价": rows(told), "说明": notes(told)}, frozen=2)
+
+
+def csv_of(table: Iterable[list[Cell]]) -> bytes:
+    """With a byte order mark, without which Excel takes Chinese for something else."""
+    out = io.StringIO()
+    csv.writer(out).writerows(_safe(row) for row in table)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def xlsx_of(sheets: Mapping[str, Iterable[list[Cell]]], frozen: int = 1) -> bytes:
+    """A workbook with a sheet for each; the first one's head and its first columns stay in sight."""
     out = io.BytesIO()
     book = xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     bold = book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
-    sheet = book.add_worksheet("综合评价")
-    for number, row in enumerate(rows(told)):
-        sheet.write_row(number, 0, row, None if number else bold)
-    sheet.freeze_panes(1, 2)
-    sheet.set_column(1, 1, 30)
-    about = book.add_worksheet("说明")
-    about.set_column(0, 0, 30)
-    about.set_column(1, 2, 80)
-    for number, row in enumerate(notes(told)):
-        about.write_row(number, 0, row)
+    for position, (name, table) in enumerate(sheets.items()):
+        sheet = book.add_worksheet(name)
+        for number, row in enumerate(table):
+            sheet.write_row(number, 0, row, bold if number == position == 0 else None)
+        if position == 0:
+            sheet.freeze_panes(1, frozen)
+            sheet.set_column(1, 1, 30)
+        else:
+            sheet.set_column(0, 0, 30)
+            sheet.set_column(1, 2, 80)
     book.close()
     return out.getvalue()
 

@@ -62,7 +62,7 @@ def fits(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
-def choose_first(page: Page, label: str) -> None:
+def choose_first(page: Any, label: str) -> None:
     field = page.get_by_label(label, exact=True).first
     field.select_option(field.locator("option:not([value=''])").first.get_attribute("value"))
 
@@ -239,10 +239,12 @@ def test_operator_dispatches_what_no_rule_decided(visits: Any, service: Any, key
     page = visits().signed_in(keys["operator"])
     page.goto(f"{service.url}/cases?status=triage&sort=newest")
     page.get_by_role("link", name="暂无名目之事乙").click()
-    choose_first(page, "主办部门")
-    choose_first(page, "事件类型")
-    page.get_by_role("button", name="派遣", exact=True).click()
-    expect(page.get_by_role("status").filter(has_text="已完成：派遣")).to_be_visible()
+    case = page.locator("#case-pane")
+    choose_first(case, "主办部门")
+    choose_first(case, "事件类型")
+    case.get_by_role("button", name="派遣", exact=True).click()
+    page.get_by_role("button", name="立即执行").click()
+    expect(page.get_by_role("status").filter(has_text="已完成：派遣").first).to_be_visible()
     case = service.get(f"/api/v1/cases/{case_id}")
     assert case["status"] == "dispatched"
     assert case["timeline"][-1]["actor"] == "wang"
@@ -280,7 +282,7 @@ def test_new_cases_wait_behind_a_counter_and_focus_stays(visits: Any, service: A
     page.evaluate("scrollTo(0, 60)")
     seen_at, rows = link.bounding_box()["y"], page.locator("table.cases tbody tr").count()
     undecided(service, "暂无名目之事戊")
-    newer = page.get_by_role("button", name="有 1 条新案件")
+    newer = page.get_by_role("button", name="有 1 条新事件")
     expect(newer).to_be_visible()
     expect(link).to_be_focused()
     assert page.locator("table.cases tbody tr").count() == rows
@@ -343,7 +345,7 @@ def test_auditor_sees_cases_and_no_buttons_that_change_them(visits: Any, service
 def test_every_page_fits_the_screen(visits: Any, service: Any, keys: dict[str, str], width: int) -> None:
     undecided(service, "暂无名目之事辛")
     page = visits(viewport={"width": width, "height": 900}).signed_in(keys["operator"])
-    for path in ("/", "/cases?status=triage", "/events", "/deliveries?status=held", "/docs"):
+    for path in ("/", "/queues", "/cases?status=triage", "/events", "/deliveries?status=held", "/docs"):
         page.goto(service.url + path)
         fits(page)
     page.goto(f"{service.url}/cases?status=open")

@@ -165,7 +165,7 @@ def pages(desk: Desk) -> TestClient:
 def test_the_desk_tells_no_council_district_from_no_place(desk: Desk, pages: TestClient) -> None:
     hood = desk.open(location={"division_code": HOOD}, title="house on fire", **FIRE)
     nowhere = desk.open(location={"address": "somewhere"}, title="fire, no idea where", **FIRE)
-    page = pages.get("/").text
+    page = pages.get("/queues").text
     assert page.count(">无所属Council district</a>") == len(desk.here.domains)
     for asked, case in (("no-county", hood), ("none", nowhere)):
         listed_there = pages.get(f"/cases?division={asked}").text

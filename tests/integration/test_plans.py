@@ -16,6 +16,7 @@ from sqlalchemy import Connection, event, text, true
 from bench.past import Past
 from citybrain.casework import reading
 from citybrain.casework.followup import follow_up
+from citybrain.console import cards, casemap
 from citybrain.console import desk as queue_page
 from citybrain.dispatch.api import list_deliveries
 from citybrain.dispatch.delivery import anything_due, claim_due, held_count
@@ -72,7 +73,9 @@ def test_what_is_asked_every_day_has_its_index(old: Desk) -> None:
     questions: dict[str, tuple[str, Callable[[Connection], Any]]] = {
         "queues, events": ("events_unsettled", lambda tx: reading.queues(tx, ADMIN, here)),
         "queues, cases": (IN_WORK, lambda tx: reading.queues(tx, ADMIN, here)),
-        "unsent": ("deliveries_unsent", lambda tx: queue_page._unsent(tx, ADMIN, here)),
+        "unsent": ("deliveries_unsent", lambda tx: cards.unsent(tx, ADMIN, here)),
+        "cards": (IN_WORK, lambda tx: cards.cards_of(tx, ADMIN, here)),
+        "map": (IN_WORK, lambda tx: casemap.nearby(tx, ADMIN, here, {}, (116.0, 24.2, 116.3, 24.4))),
         "newer": (
             f"{IN_WORK}|cases_pkey",
             lambda tx: queue_page._newer(tx, ADMIN, here, {}, now - 1_000, []),

@@ -1,9 +1,14 @@
 // The way down to a village: what is chosen above decides what can be chosen below.
 
-for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
+export function wire(root) {
+  for (const part of root.querySelectorAll("[data-needs-script]")) part.hidden = false;
+  // Where levels do not nest, each is chosen by itself.
+  for (const box of root.querySelectorAll(".regions:not([data-flat])")) down(box);
+}
 
-// Where levels do not nest, each is chosen by itself.
-for (const box of document.querySelectorAll(".regions:not([data-flat])")) {
+wire(document);
+
+function down(box) {
   const selects = [...box.querySelectorAll("select[data-region]")];
   const all = selects.map((select) => [...select.querySelectorAll("optgroup")]);
 

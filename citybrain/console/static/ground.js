@@ -1,0 +1,79 @@
+// The ground below the cases: outlines and names of the coarse levels, the finest ones as an image until the map is so
+// near that they are few enough to be drawn as shapes. Nothing of it comes from another host.
+
+const IMAGE_FROM = 10.5;
+const SHAPES_FROM = 14;
+const NAMES = { county: [0, 12.5], town: [11, 99] };
+
+const L = globalThis.L;
+
+export const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+const style = {
+  county: () => ({ color: ink("--edge"), weight: 1.6, fillColor: ink("--land"), fillOpacity: 1, interactive: false }),
+  town: () => ({ color: ink("--edge"), weight: 0.6, opacity: 0.6, fill: false, interactive: false }),
+  village: () => ({ color: ink("--edge"), weight: 1, opacity: 0.8, fill: false, interactive: false }),
+  cell: () => ({ color: ink("--edge"), weight: 0.5, opacity: 0.6, fill: false, interactive: false }),
+};
+
+export async function outlines(map, ground) {
+  const answer = await fetch(`/ground/${ground.edition}/outlines.json`).catch(() => null);
+  if (!answer?.ok) return;
+  const shapes = await answer.json();
+  map.createPane("land").style.zIndex = 300;
+  const drawn = [];
+  for (const [level, features] of Object.entries(shapes)) {
+    const layer = L.geoJSON(features, { style: style[level], pane: "land" }).addTo(map);
+    drawn.push([level, layer]);
+    names(map, layer, level);
+  }
+  for (const [, layer] of [...drawn].reverse()) layer.bringToBack();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const [level, layer] of drawn) layer.setStyle(style[level]());
+  });
+}
+
+function names(map, layer, level) {
+  const [from, to] = NAMES[level];
+  const labels = L.layerGroup();
+  layer.eachLayer((each) => {
+    const { name } = each.feature.properties;
+    const icon = L.divIcon({ className: `place-name ${level}`, html: "", iconSize: [120, 18] });
+    const label = L.marker(each.getCenter?.() ?? each.getBounds().getCenter(), { icon, interactive: false, keyboard: false });
+    label.on("add", () => (label.getElement().textContent = name));
+    labels.addLayer(label);
+  });
+  const fit = () => {
+    const zoom = map.getZoom();
+    if (zoom >= from && zoom < to) labels.addTo(map);
+    else labels.remove();
+  };
+  map.on("zoomend", fit);
+  fit();
+}
+
+export function cells(map, ground) {
+  if (!ground.image) return;
+  map.createPane("cells").style.zIndex = 350;
+  const image = L.imageOverlay(`/ground/${ground.edition}/cells.png`, ground.box, { pane: "cells", className: "cells" });
+  const shapes = L.geoJSON([], { style: (feature) => style[feature.properties.level](), pane: "cells", renderer: L.canvas({ pane: "cells" }) });
+  let asking;
+  const fit = async () => {
+    const zoom = map.getZoom();
+    if (zoom >= IMAGE_FROM && zoom < SHAPES_FROM) image.addTo(map);
+    else image.remove();
+    asking?.abort();
+    if (zoom < SHAPES_FROM) return void shapes.remove();
+    asking = new AbortController();
+    const box = map.getBounds().pad(0.2);
+    const edges = [box.getWest(), box.getSouth(), box.getEast(), box.getNorth()].map((each) => each.toFixed(5)).join(",");
+    const { signal } = asking;
+    const answer = await fetch(`/ground/${ground.edition}/cells.json?box=${edges}`, { signal }).catch(() => null);
+    if (!answer?.ok) return;
+    const found = await answer.json().catch(() => null);
+    if (!found || signal.aborted) return;
+    shapes.clearLayers().addData(found).addTo(map);
+  };
+  map.on("moveend", fit);
+  fit();
+}

@@ -1,0 +1,126 @@
+// The case on the right: the page of that case, inside the desk; or what lies at a clicked point. Of two questions only
+// the later one is answered.
+
+import { fetched, read } from "./page.js";
+import * as pending from "./pending.js";
+import { wire } from "./places.js";
+import { say } from "./said.js";
+
+const pane = document.getElementById("case-pane");
+const SOON = 60; // ms: who holds a key down passes over rows
+
+let asking = null;
+let shown = null;
+let version = 0;
+let loaded = Promise.resolve();
+
+export const shownCase = () => ({ id: shown, version });
+export const element = pane;
+
+export function openCase(id) {
+  asking?.abort();
+  const mine = (asking = new AbortController());
+  if (id !== shown) pane.setAttribute("aria-busy", "true");
+  loaded = load(id, mine.signal);
+}
+
+async function load(id, signal) {
+  if (id !== shown) await new Promise((then) => setTimeout(then, SOON));
+  if (signal.aborted) return;
+  const fresh = await fetched(`/cases/${encodeURIComponent(id)}`, { signal }).catch(() => undefined);
+  if (!signal.aborted) put(fresh);
+}
+
+export async function openPlace({ lat, lng }) {
+  asking?.abort();
+  const mine = (asking = new AbortController());
+  const address = `/fragments/place?lng=${lng.toFixed(6)}&lat=${lat.toFixed(6)}`;
+  const fresh = await fetched(address, { signal: mine.signal }).catch(() => undefined);
+  if (mine.signal.aborted) return;
+  shown = null;
+  if (fresh?.status === 200) fill([...fresh.page.body.childNodes], true);
+  else complain();
+}
+
+// A case's page, however it came: opened, or as the answer to a form.
+export function put(fresh) {
+  const main = fresh?.page.getElementById("main");
+  if (!main || !fresh.page.body.dataset.case) return complain(main);
+  const same = shown === fresh.page.body.dataset.case;
+  shown = fresh.page.body.dataset.case;
+  version = Number(fresh.page.body.dataset.version);
+  fill([...main.childNodes], !same);
+}
+
+function fill(nodes, fromTop) {
+  pane.replaceChildren(...nodes);
+  pane.removeAttribute("aria-busy");
+  wire(pane);
+  if (fromTop) pane.scrollTop = 0;
+}
+
+function complain(main) {
+  pane.removeAttribute("aria-busy");
+  shown = null;
+  const text = Object.assign(document.createElement("p"), { className: "empty", textContent: say("failed") });
+  pane.replaceChildren(...(main ? [...main.childNodes] : [text]));
+}
+
+// Somebody writes here: what has changed is told, not taken over.
+function inUse() {
+  if (pane.contains(document.activeElement) && document.activeElement !== pane) return true;
+  return [...pane.querySelectorAll("textarea, input:not([type=hidden])")].some((each) => each.value !== each.defaultValue);
+}
+
+export function happened({ data }) {
+  if (!shown || data.case_id !== shown || data.data.version <= version) return;
+  if (inUse()) pane.querySelector("#updated")?.removeAttribute("hidden");
+  else openCase(shown);
+}
+
+pane.addEventListener("click", (event) => {
+  const link = event.target.closest("#updated a");
+  if (!link) return;
+  event.preventDefault();
+  openCase(shown);
+});
+
+pane.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  event.preventDefault();
+  const id = shown;
+  if (pending.of(id)) return pending.tell(say("first"));
+  const what = `${form.closest("details")?.querySelector("summary").textContent ?? ""}「${pane.querySelector("h1").textContent}」`;
+  form.closest("details")?.removeAttribute("open");
+  pending.add({
+    id,
+    what,
+    address: form.getAttribute("action"),
+    body: new URLSearchParams(new FormData(form)),
+    undone: () => id === shown && form.closest("details")?.setAttribute("open", ""),
+    done: (answer) => acted(id, what, answer),
+  });
+});
+
+// The answer to a form is the case's page; where another case is looked at by now, only a refusal is told.
+async function acted(id, what, answer) {
+  const fresh = answer && (await read(answer));
+  if (!fresh) return pending.tell(say("undelivered", { what }));
+  if (id === shown) put(fresh);
+  const refused = fresh.page.querySelector(".said, [role=alert]");
+  if (refused) pending.tell(`${what}：${refused.textContent.trim()}`);
+  else pending.tell(say("acted", { what }));
+}
+
+// Opens the form of an action and goes into it; answers the action's name where it is not possible now.
+export async function openAction(name) {
+  await loaded;
+  const chosen = name === "first" ? pane.querySelector(".action button.primary")?.closest(".action") : pane.querySelector(`.action.a-${name}`);
+  if (!chosen) return say(`action_${name}`);
+  chosen.open = true;
+  chosen.scrollIntoView({ block: "nearest" });
+  const fields = [...chosen.querySelectorAll("select, textarea, input:not([type=hidden])")];
+  (fields.find((each) => each.required && !each.value) ?? chosen.querySelector("button")).focus();
+  return null;
+}
