@@ -11,6 +11,7 @@ from citybrain.console import (
     eventpage,
     exporting,
     groundmap,
+    phone,
     queuepage,
     reporting,
     signing,
@@ -32,6 +33,7 @@ for _page in (
     eventpage,
     coveragepage,
     reporting,
+    phone,
 ):
     routes.include_router(_page.routes)
 

@@ -27,6 +27,7 @@ from citybrain.store.tables import cases, events
 
 LAST = 20
 TO_VERIFY = 50
+POSITIONS = "wgs84"  # what a browser says, where the key has no datum: an app shell may give another
 CODE = re.compile(r"[（(]([^（()）]+)[)）]\s*$")  # a chosen type ends with its code
 
 routes = page_routes()
@@ -37,6 +38,13 @@ def blank(request: Request, key: Visitor, here: Here, done: Annotated[str, Query
     if not key.may(May.POST):
         return see("/")
     return _page(request, key, here, {}, done=done)
+
+
+@routes.get("/fragments/report")
+def fragment(request: Request, key: Visitor, here: Here, done: Annotated[str, Query(max_length=64)] = "") -> Response:
+    """What became of the last ones, of `done` in full, and what is to be verified now."""
+    key.require(May.POST)
+    return render(request, "_report_fragment.html", said=[], **_lists(key, here, done))
 
 
 @routes.post("/report")
@@ -89,7 +97,38 @@ def _page(
     said: list[str] | None = None,
     done: str = "",
 ) -> Response:
-    own = choices.domains_of(key, here)
+    return form_page(request, key, here, "report.html", status, fields, said, **_lists(key, here, done))
+
+
+def form_page(
+    request: Request,
+    key: Key,
+    here: Installation,
+    template: str,
+    status: int = 200,
+    fields: Form | None = None,
+    said: list[str] | None = None,
+    **lists: Any,
+) -> Response:
+    own, fields, now = choices.domains_of(key, here), fields or {}, here.clock()
+    return render(
+        request,
+        template,
+        status,
+        fields={name: texts[0] for name, texts in fields.items()},
+        said=said or [],
+        own_domains=own,
+        types={domain.code: choices.types(here, domain.code) for domain in own},
+        regions=choices.regions(here.city),
+        source_event_id=one(fields, "source_event_id") or f"web-{uuid.uuid4()}",
+        local_now=datetime.fromtimestamp(now // 1000, here.city.zone).strftime("%Y-%m-%dT%H:%M"),
+        datum=key.datum or POSITIONS,
+        owner=key.name,
+        **lists,
+    )
+
+
+def _lists(key: Key, here: Installation, done: str) -> dict[str, Any]:
     with here.store.read() as tx:
         mine = events_visible(key, here.city) & (events.c.source == key.name)
         columns = (events, cases.c.number, cases.c.status.label("case_status"), cases.c.lead)
@@ -100,22 +139,7 @@ def _page(
         if key.may(May.VERIFY):
             asked = {"division": None, "domain": None, "cursor": None, "limit": TO_VERIFY}
             to_verify = verifying.waiting(tx, key, here, asked)["items"]
-    now = datetime.fromtimestamp(here.clock() // 1000, here.city.zone)
-    return render(
-        request,
-        "report.html",
-        status,
-        fields={name: texts[0] for name, texts in fields.items()},
-        said=said or [],
-        answer=_told(found, here) if found else None,
-        last=last,
-        to_verify=to_verify,
-        own_domains=own,
-        types={domain.code: choices.types(here, domain.code) for domain in own},
-        regions=choices.regions(here.city),
-        source_event_id=one(fields, "source_event_id") or f"web-{uuid.uuid4()}",
-        local_now=now.strftime("%Y-%m-%dT%H:%M"),
-    )
+    return {"answer": _told(found, here) if found else None, "last": last, "to_verify": to_verify}
 
 
 def _told(row: Any, here: Installation) -> dict[str, Any]:

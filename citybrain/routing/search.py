@@ -27,6 +27,11 @@ class TypeIndex:
     def __init__(self, catalogues: Iterable[Catalogue]) -> None:
         self._entries = [_entry(one.domain, kind) for one in catalogues for kind in one.types.values()]
 
+    def texts(self, domains: Iterable[str]) -> list[Entry]:
+        """What the types of these domains are found by, for who searches without asking."""
+        wanted = frozenset(domains)
+        return [entry for entry in self._entries if entry.domain in wanted]
+
     def find(self, words: str, domain: str | None = None) -> list[tuple[str, EventType]]:
         """(domain, type), the best match first; every word must be found somewhere in the type. All without words."""
         asked = normalise(words).split()
