@@ -128,9 +128,14 @@ ANSWERS: dict[str, OrderStep] = {
 CALLED_OFF = _order_step("sent accepted", "cancelled", "another lead, a merged or void case")
 
 
-def is_muted(case: Mapping[str, Any]) -> bool:
-    """Filed, and kept from being dispatched by a silence or by a warning for its area."""
+def was_kept(case: Mapping[str, Any]) -> bool:
+    """Filed, and dispatched to nobody because of a silence or of a warning for its area."""
     return case["status"] == Status.FILED and bool(case["silence_id"] or case["inhibited_by"])
+
+
+def is_muted(case: Mapping[str, Any]) -> bool:
+    """That is so still: nobody is to dispatch it, so no clock of the centre runs."""
+    return was_kept(case) and case["stage_due_at"] is None
 
 
 def step_of(action: str) -> Step:

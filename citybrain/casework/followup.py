@@ -1,4 +1,4 @@
-"""What time does to cases: supervision is raised, the centre's own clocks run out, a suspension ends.
+"""What time does to cases: supervision is raised, the centre's own clocks run out, a suspension or a silence ends.
 
 Patrol calls it. Each case says when to look at it next, so that one query finds them, and a restart repeats nothing.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from citybrain.casework.amendment import Amendment, load_all
+from citybrain.casework.muting import unmute
 from citybrain.casework.supervision import look, schedule
 from citybrain.casework.writing import write
 from citybrain.city import City
@@ -44,9 +45,10 @@ def _look_at(store: Store, found: Sequence[str], city: City, now: int) -> int:
     """Looks again once the cases are its own: somebody may have acted meanwhile."""
     with store.write() as tx:
         amendments = load_all(tx, found, CLOCK, now)
-        for amendment in amendments:
-            if amendment.case["look_at"] is not None and amendment.case["look_at"] <= now:
-                look(amendment, city)
+        due = [each for each in amendments if each.case["look_at"] is not None and each.case["look_at"] <= now]
+        unmute(tx, due, city)
+        for amendment in due:
+            look(amendment, city)
         changed = [amendment for amendment in amendments if amendment.entries]
         _look_later(tx, [amendment for amendment in amendments if not amendment.entries], city)
         return write(tx, changed, city)

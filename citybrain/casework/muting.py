@@ -1,5 +1,6 @@
 """What is kept and dispatched to nobody: events under a silence 静默 that somebody set, and single alarms that a
-warning for their area inhibits 抑制. Both are cases like others, filed, and say what mutes them.
+warning for their area inhibits 抑制. Both are cases like others, filed, and say what mutes them. When that has ended,
+they wait for a dispatcher like others, and the next report of the same thing dispatches them.
 
 The gravest are never silenced, and a warning inhibits nothing graver than itself."""
 
@@ -9,21 +10,25 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from citybrain.casework.case import Status
+from citybrain.casework.amendment import Amendment
+from citybrain.casework.case import ENDED, Status, is_muted
 from citybrain.casework.silences import in_force, matches
+from citybrain.casework.supervision import MINUTE_MS
 from citybrain.city import City
 from citybrain.routing.decision import Decision
+from citybrain.store.silence_tables import silences
 from citybrain.store.tables import IN_WORK, cases
 
 NEVER_SILENCED = 2  # grades Ⅰ and Ⅱ
+NAMES = ("silence_id", "inhibited_by")
 WAITING = (Status.TRIAGE, Status.FILED)  # a warning that nobody decided about, or that is muted itself, mutes nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """What the case keeps of it, and what its ledger says."""
+    """What the case keeps of it, and what its ledger says. A silence says when to look again."""
 
-    columns: dict[str, str]
+    columns: dict[str, str | int]
     told: dict[str, Any]
 
 
@@ -40,7 +45,7 @@ class Mutes:
             for silence in self.silences:
                 if matches(silence, decision.type, row, self.city):
                     told = {"silence": silence.id, "reason": silence.reason, "until": silence.ends_at}
-                    return Mute({"silence_id": silence.id}, {"by": "silence", **told})
+                    return Mute({"silence_id": silence.id, "look_at": silence.ends_at}, {"by": "silence", **told})
         for warning, level in self.warnings.get(decision.type or "", ()):
             if decision.grade >= warning.grade and _lies_in(row, warning, level):
                 return Mute({"inhibited_by": warning.id}, {"by": "warning", "into": warning.number})
@@ -68,6 +73,29 @@ def in_force_for(
             if warning.type in by:
                 mutes.warnings.setdefault(inhibited, []).append((warning, by[warning.type]))
     return mutes
+
+
+def unmute(tx: Connection, amendments: Sequence[Amendment], city: City) -> None:
+    """Those that are due to be looked at: they wait for a dispatcher from now, if nothing mutes them any more."""
+    muted = [each for each in amendments if is_muted(each.case)]
+    if not muted:
+        return
+    ids = {name: sorted({each.case[name] for each in muted if each.case[name]}) for name in NAMES}
+    ends = select(silences.c.id, silences.c.ends_at).where(silences.c.id.in_(ids["silence_id"]))
+    until = {row.id: row.ends_at for row in tx.execute(ends)}
+    over = select(cases.c.id).where(cases.c.id.in_(ids["inhibited_by"]), cases.c.status.in_(ENDED))
+    ended = set(tx.execute(over).scalars())
+    for amendment in muted:
+        case = amendment.case
+        again = until.get(case["silence_id"])
+        if again is not None and again > amendment.at:
+            case["look_at"] = again
+        elif case["inhibited_by"] and case["inhibited_by"] not in ended:
+            case["look_at"] = None  # until that is closed or void
+        else:
+            case["stage_due_at"] = amendment.at + city.practice.dispatch_minutes * MINUTE_MS
+            case["stage_supervised"] = False
+            amendment.note("unmuted", reason="silence_ended" if case["silence_id"] else "warning_ended")
 
 
 def _lies_in(row: Row[Any], warning: Row[Any], level: str) -> bool:

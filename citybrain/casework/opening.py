@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from citybrain.casework.amendment import NOTHING_YET, Amendment
-from citybrain.casework.case import Status, is_muted
+from citybrain.casework.case import Status, was_kept
 from citybrain.casework.handling_clock import due_moment, own_clock, start_clock
 from citybrain.casework.joining import Known, known_to
 from citybrain.casework.muting import Mute, in_force_for
@@ -198,7 +198,7 @@ def _merge(amendment: Amendment, row: Row[Any], decision: Decision, mute: Mute |
     case["event_count"] += 1
     case["last_event_at"] = amendment.at
     raise_grade(amendment, decision.grade, event=row.id)
-    if mute is None and is_muted(case):
+    if mute is None and was_kept(case):
         amendment.note("unmuted", event=row.id)
         _dispatch(amendment, decision, city)
 

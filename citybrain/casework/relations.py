@@ -1,9 +1,10 @@
 """How cases belong together: parents and children of an area, what inhibits what, what came again after it was reported
 done; and which open cases near one may be about the same thing."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, true, update
 
 from citybrain.casework.case import Status, is_muted
 from citybrain.casework.joining import METRES_A_DEGREE, metres_between
@@ -18,7 +19,8 @@ NEAR_M = 500.0
 WITHIN_MS = 72 * 3600 * 1000
 SUGGESTED = 20
 LOOKED_AT = 2_000
-MUTED = (cases.c.status == Status.FILED) & or_(cases.c.silence_id.isnot(None), cases.c.inhibited_by.isnot(None))
+KEPT = (cases.c.status == Status.FILED) & or_(cases.c.silence_id.isnot(None), cases.c.inhibited_by.isnot(None))
+MUTED = KEPT & cases.c.stage_due_at.is_(None)
 LINKS = {"related_to": "continued_by", "parent_id": "child", "inhibited_by": "inhibits"}  # and seen from the other end
 NAMED = {"related_to": "related", "parent_id": "parent", "inhibited_by": "inhibited_by"}
 
@@ -45,6 +47,12 @@ def muted_by(tx: Connection, row: Row[Any], city: City) -> dict[str, Any] | None
     silence = tx.execute(select(silences).where(silences.c.id == row.silence_id)).one()
     until = rfc3339(silence.ends_at, city.zone)
     return {"by": "silence", "silence_id": silence.id, "reason": silence.reason, "until": until}
+
+
+def look_again(tx: Connection, ended: Sequence[str], by: str, now: int) -> None:
+    """What these silences, or warnings' cases, have muted (`by`: silence_id or inhibited_by) is looked at by patrol."""
+    if ended:
+        tx.execute(update(cases).where(cases.c[by].in_(ended), MUTED).values(look_at=now))
 
 
 def suggestions(tx: Connection, row: Row[Any], key: Key, city: City) -> list[dict[str, Any]]:

@@ -55,12 +55,15 @@ def show_silence(silence_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 @routes.post("/{silence_id}/end")
 def end_silence(silence_id: str, key: Asker, here: Here, body: Ending) -> dict[str, Any]:
-    """Before its time; what it has muted stays as it is."""
+    """Before its time; what it has muted waits for a dispatcher then."""
     key.require(May.ACT)
-    with here.store.write() as tx:
+
+    def do(tx: Connection) -> dict[str, Any]:
         _visible(tx, silence_id, key, here)
         kept.end(tx, silence_id, body.reason, key, here.clock())
         return _shown(tx, [_visible(tx, silence_id, key, here)], here)[0]
+
+    return here.store.transact(do)
 
 
 def _visible(tx: Connection, silence_id: str, key: Key, here: Installation) -> Row[Any]:

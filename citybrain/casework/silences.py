@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import BindParameter, Connection, Row, bindparam, func, insert, select, update
 
+from citybrain.casework.relations import look_again
 from citybrain.city import City
 from citybrain.clock import rfc3339, to_ms
 from citybrain.installation import Installation
@@ -77,6 +78,7 @@ def end(tx: Connection, silence_id: str, reason: str, key: Key, now: int) -> Non
     values = {"ends_at": now, "ended_by": key.name, "end_reason": reason}
     if not tx.execute(update(silences).where(mine).values(values)).rowcount:
         raise Problem(409, "this silence has ended already")
+    look_again(tx, [silence_id], "silence_id", now)
     append_to_city(tx, Entry("silence.ended", key.name, {"silence": silence_id, "reason": reason}), now)
 
 

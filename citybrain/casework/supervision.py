@@ -23,6 +23,7 @@ def schedule(amendment: Amendment, city: City) -> None:
     """After all else is decided: the clock of the stage that the case has come to, and when to look at it again."""
     case, practice = amendment.case, city.practice
     if case["status"] != amendment.status_before:
+        case["stage_due_at"] = None
         minutes = 0 if is_muted(case) else _minutes(case["status"], practice)  # nobody is to dispatch what is muted
         case["stage_due_at"] = amendment.at + minutes * MINUTE_MS if minutes else None
         case["stage_supervised"] = False
@@ -116,6 +117,8 @@ def _look_at(amendment: Amendment, city: City) -> int | None:
     case = amendment.case
     if case["status"] in ENDED:
         return None
+    if is_muted(case):  # `muting` has said when; what was suspended meanwhile, at once
+        return amendment.at if amendment.status_before == Status.SUSPENDED else case["look_at"]
     if case["status"] == Status.SUSPENDED:
         return int(case["suspended_until"])
     if case["stage_due_at"] is not None:

@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from citybrain.casework.amendment import Amendment
+from citybrain.casework.case import ENDED, OPEN
 from citybrain.casework.imprint import imprint
 from citybrain.casework.message import compose
+from citybrain.casework.relations import look_again
 from citybrain.casework.supervision import schedule
 from citybrain.city import City
 from citybrain.dispatch.outbox import Taker, post
@@ -67,6 +69,8 @@ def write(
         case["entries"], case["head"] = head.entries, head.hash
         rows += continued
     _write_cases(tx, amendments)
+    ended = [each.case["id"] for each in amendments if each.case["status"] in ENDED and each.status_before in OPEN]
+    look_again(tx, ended, "inhibited_by", at)
     _write_orders(tx, amendments)
     insert_rows(tx, ledger, rows)
     record_changes(tx, (change for amendment in amendments for change in _changes(amendment)), at)

@@ -200,7 +200,7 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
     if data.get("rule"):
         lines.append("依据：" + _winner(str(data["rule"])))
     if reason := data.get("reason"):
-        automatic = words.SUPERVISED_BECAUSE | {"relocated": "位置更正后责任部门改变"}
+        automatic = words.SUPERVISED_BECAUSE | words.UNMUTED_BECAUSE | {"relocated": "位置更正后责任部门改变"}
         known = words.LAPSED_BECAUSE if action == "lapsed" else words.TRIAGE_REASON | automatic
         lines.append("原因：" + known.get(reason, reason))
     if data.get("responsible") and action in ("returned", "feedback"):

@@ -124,7 +124,7 @@ DONE = {
     "merged_into": "并入其他案件",
     "attached": "添加照片",
     "muted": "保留，不派遣",
-    "unmuted": "恢复派遣",
+    "unmuted": "恢复派遣流程",
     "raised": "提高等级",
     "split": "拆分上报",
     "voided": "作废",
@@ -140,6 +140,7 @@ SUPERVISED_BECAUSE = {
     "dispatch_overdue": "超过派遣时限仍未派遣",
     "returned_twice": "已两次退回，下一次派遣为指定主办",
 }
+UNMUTED_BECAUSE = {"silence_ended": "静默期已结束", "warning_ended": "所在区域的预警案件已办结"}
 LAPSED_BECAUSE = {"unanswered": "时限已到，未答复", "moved_on": "案件状态已变", "extended": "已另行延期"}
 STAGE = {"acceptance": "受理时限", "dispatch": "派遣时限"}
 STAGE_WORK = {"acceptance": "受理", "dispatch": "派遣"}

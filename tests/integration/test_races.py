@@ -1,6 +1,7 @@
 """Several at once, on both stores: SQLite has one writer, PostgreSQL has rows, locks and unique keys to hold to.
 Whoever comes second waits, is told, or finds it done; nobody is told that the store is in a deadlock."""
 
+import math
 import os
 import random
 from collections import Counter
@@ -38,7 +39,8 @@ from citybrain.store.tables import cases, events, feedbacks, keys, receipts
 from workers.handle import FRESH, claim_some, handle_batch
 
 pytestmark = both_stores
-SEQUENCES = int(os.environ.get("CITYBRAIN_SEQUENCES", "25"))
+SEQUENCES = int(os.environ.get("CITYBRAIN_SEQUENCES", "60"))
+PEOPLE = 3  # people at one case
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # merged
 Call = Callable[[], Any]
 
@@ -176,11 +178,12 @@ def test_cases_are_split_while_others_are_opened(desk: Desk) -> None:
 
 
 def test_whatever_several_people_do_at_once_every_case_stays_whole(desk: Desk) -> None:
-    """Each case is worked by three at once, each going on with what it last saw. CITYBRAIN_SEQUENCES=1000 for more."""
-    desk.report(*[{}] * SEQUENCES)
+    """Each of a case's three does random things in sequence, going on with what it last saw. CITYBRAIN_SEQUENCES=1000
+    for more of them."""
+    desk.report(*[{}] * math.ceil(SEQUENCES / PEOPLE))
     desk.handle()
     for number, case in enumerate(desk.rows(cases)):
-        at_once(*(partial(work, desk, case.id, random.Random(f"{number}-{each}")) for each in range(3)))
+        at_once(*(partial(work, desk, case.id, random.Random(f"{number}-{each}")) for each in range(PEOPLE)))
     check_whole(desk)
     assert desk.broken() == []
 

@@ -15,6 +15,7 @@ from sqlalchemy import Row
 from citybrain.casework import silence_api
 from citybrain.casework.api import list_cases, show_case, suggest_cases
 from citybrain.casework.beside import open_parts
+from citybrain.casework.followup import follow_up
 from citybrain.casework.silences import NewSilence
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
@@ -37,6 +38,15 @@ GAUGE = {"domain": "water", "type": "water.over_warning_level", "title": "水位
 
 def shown(desk: Desk, case_id: str, key: Key | None = None) -> dict[str, Any]:
     return show_case(case_id, key or desk.key, desk.here)
+
+
+def look(desk: Desk) -> None:
+    for _ in range(2):
+        follow_up(desk.here.store, desk.here.city, desk.now)
+
+
+def unmuted(desk: Desk, case: Row[Any]) -> list[dict[str, Any]]:
+    return desk.entries(case.id, "unmuted")
 
 
 def silence(desk: Desk, key: Key | None = None, **given: Any) -> dict[str, Any]:
@@ -264,7 +274,54 @@ def test_when_the_warning_has_ended_the_next_alarm_is_dispatched(desk: Desk) -> 
     assert desk.broken() == []
 
 
+def test_what_a_warning_kept_waits_for_a_dispatcher_when_the_warning_has_ended(desk: Desk) -> None:
+    parent = desk.open(**FLOOD, location=POND)
+    kept = desk.open(**GAUGE, attributes={"device_id": "w1"}, location=POND)
+    gone = desk.open(**GAUGE, attributes={"device_id": "w2"}, location=POND)
+    desk.act(gone.id, "void", reason="误报")
+    look(desk)
+    assert desk.case(kept.id).version == kept.version
+    desk.act(parent.id, "return", reason="无此汛情")
+    desk.act(parent.id, "void", reason="预警撤销")
+    look(desk)
+    assert unmuted(desk, kept) == [{"reason": "warning_ended"}]
+    assert (shown(desk, kept.id)["muted"], shown(desk, kept.id)["stage"]["name"]) == (None, "dispatch")
+    assert unmuted(desk, gone) == []
+    assert desk.broken() == []
+
+
 # Silences
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_when_a_silence_ends_its_cases_wait_for_a_dispatcher_from_then_on(desk: Desk, early: bool) -> None:
+    given = silence(desk, hours=0.5)
+    devices = [{"attributes": SMOKE["attributes"] | {"device_id": f"d{number}"}} for number in range(3)]
+    kept, suspended, dispatched = (desk.open(**SMOKE | device) for device in devices)
+    desk.act(suspended.id, "suspend", until="2025-03-03T09:10:00+08:00", reason="等待演练结束")
+    desk.act(dispatched.id, "dispatch", department="441402-xf")
+    desk.pass_time(minutes=20)
+    look(desk)
+    assert [(each.status, each.stage_due_at) for each in map(desk.case, (kept.id, suspended.id))] == [
+        ("filed", None)
+    ] * 2
+    if early:
+        silence_api.end_silence(given["id"], desk.key, desk.here, silence_api.Ending(reason="演练提前结束"))
+    else:
+        desk.pass_time(minutes=10)
+    look(desk)
+    for case in (kept, suspended):
+        assert unmuted(desk, case) == [{"reason": "silence_ended"}]
+        assert desk.case(case.id).stage_due_at == desk.now + 15 * 60_000
+    assert unmuted(desk, dispatched) == []
+    assert list_cases(desk.key, desk.here, muted=True)["items"] == []
+    assert silence_api.show_silence(given["id"], desk.key, desk.here)["cases"] == 3
+    desk.pass_time(minutes=16)
+    look(desk)
+    assert [entry["reason"] for entry in desk.entries(kept.id, "supervised")] == ["dispatch_overdue"]
+    again = desk.open(**SMOKE | devices[0])
+    assert (again.id, again.status) == (kept.id, "dispatched")
+    assert desk.broken() == []
 
 
 def test_what_is_silenced_is_kept_and_visible_and_nobody_is_sent_until_it_ends_by_itself(desk: Desk) -> None:

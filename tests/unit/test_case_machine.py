@@ -1,5 +1,7 @@
-"""Cases that are acted on and answered at random, in a real store: what must hold of them after every single step."""
+"""Cases that are acted on and answered at random, in a real store: what must hold of them after every single step.
+CITYBRAIN_EXAMPLES=100 for more."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +43,7 @@ SELDOM = {"merge", "void", "split", "note", "supervise"}
 AGAINST = ("overdue", "returned", "rework")
 IN_BULK = set(STEPS) - {"note", "supervise", "merge", "split"}  # the last two change other cases of the call
 AFTER = {"sent": {"accepted", "returned", "completed", "cancelled"}, "accepted": {"returned", "completed", "cancelled"}}
+EXAMPLES = int(os.environ.get("CITYBRAIN_EXAMPLES", "12"))
 any_of = st.integers(0, 10_000)
 
 
@@ -209,7 +212,7 @@ def test_whatever_happens_to_cases_their_record_stays_whole(new_desk: Any) -> No
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: CaseLife(new_desk),
         settings=settings(
-            max_examples=30,
+            max_examples=EXAMPLES,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
