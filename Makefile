@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test second-city phrases check bench bench-short bench-place lock clean help
+.PHONY: run test second-city phrases check bench bench-short bench-place hours lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline o
 
 bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
 	$(BIN)/python -m bench.place
+
+hours: $(VENV)/.bench ## eight hours of load under a simulated clock: does any process grow (half an hour)
+	$(BIN)/python -m bench.hours --hours 8
 
 lock:            ## pin every dependency with its hashes
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
