@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test second-city phrases check bench bench-short bench-place bench-endpoints faults faults-short lock clean help
+.PHONY: run test second-city phrases check bench bench-short bench-place bench-endpoints bench-hours faults \
+        faults-short lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,6 +43,9 @@ bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtre
 
 bench-endpoints: $(VENV)/.bench ## what a fifth of sick endpoints does to the healthy ones: p50 and p99, alone and beside them
 	$(BIN)/python -m bench.endpoints
+
+bench-hours: $(VENV)/.bench ## eight hours of load under a simulated clock: does any process grow (half an hour)
+	$(BIN)/python -m bench.hours --hours 8
 
 faults: $(VENV)/.dev ## break a running installation for ten minutes and prove that nothing is lost: see docs/faults.md
 	$(BIN)/python -m faults --minutes 3.5

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,53 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "migrations"
 TABLE = "alembic_version"
+LOCK_SECONDS = 2  # intake waits behind a migration that waits for a table
+PAUSE_SECONDS = 1.0
+PATIENCE_SECONDS = 600.0
 MOVED_TO = "moved_to"  # in an SQLite file whose record `citybrain copy` has moved: where to
 
 
 def migrate(url: str) -> None:
-    """Forward only, in one transaction. Does nothing when the tables are up to date; makes months ahead in any case.
-    Raises StoreUnavailable for a store that was moved elsewhere."""
+    """Forward only, a transaction a revision. Does nothing when the tables are up to date; makes months ahead in any
+    case. Raises StoreUnavailable for a store that was moved elsewhere, or when others never let a table go."""
     store = open_to_migrate(url)
     try:
         _refuse_moved(store)
-        if is_behind(store):
-            with store.write() as tx:
-                upgrade(tx)
+        for number in _missing(store):
+            _step(store, number)
         if store.engine.dialect.name == "postgresql":
             with store.write() as tx:
                 make_partitions(tx, now_ms(), now_ms())
     finally:
         store.close()
+
+
+def _missing(store: Store) -> Sequence[str]:
+    with store.read() as tx:
+        present = revision(tx) or ""
+    return [number for number in revisions() if number > present]
+
+
+def _step(store: Store, number: str) -> None:
+    """One revision. Whoever waits for a table makes everybody wait who comes after: on PostgreSQL that is for a moment
+    only, then they pass and it is asked for again."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with store.write() as tx:
+                if tx.dialect.name == "postgresql":
+                    tx.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+                upgrade(tx, number)
+            return
+        except StoreUnavailable as error:
+            if not _in_use(error) or time.monotonic() > ends:
+                raise
+            log.warning("revision %s waits for a table that is in use; again in %.0f s", number, PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
+
+
+def _in_use(error: StoreUnavailable) -> bool:
+    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == "55P03"
 
 
 def open_to_migrate(url: str) -> Store:
@@ -89,10 +120,14 @@ def _not_ready(store: Store) -> str:
         return str(error)
 
 
-@cache
 def newest() -> str:
-    """Revisions are numbered, and a file's name begins with its number."""
-    return max(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+    return revisions()[-1]
+
+
+@cache
+def revisions() -> Sequence[str]:
+    """They are numbered, and a file's name begins with its number."""
+    return sorted(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
 def _let_tables_be_rebuilt(connection: Any, _record: Any) -> None:
@@ -106,6 +141,8 @@ def upgrade(tx: Connection, until: str = "head") -> None:
     from alembic.config import Config
 
     take(tx, Lock.TABLES)
+    if until != "head" and until <= (revision(tx) or ""):
+        return
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     config.attributes["connection"] = tx
