@@ -6,7 +6,7 @@ Revision of 2026-11-23.
 from alembic import op
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
