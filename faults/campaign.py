@@ -139,23 +139,23 @@ class Campaign:
     async def _recover(self, before: set[int], after: str) -> float:
         """Seconds until everything runs and what was acknowledged by now is settled; what is not in time is noted."""
         begun = asked = time.monotonic()
-        whole = False
+        missing = "not asked"
         while True:
-            whole = whole or await self.here.is_whole()
+            missing = missing and await self.here.missing()
             before &= self.load.waiting
             now = time.monotonic()
-            if whole and before and now - asked > ASK_SECONDS:
+            if not missing and before and now - asked > ASK_SECONDS:
                 asked = now
                 before &= set(await self._unsettled(before))
-            if whole and not before:
+            if not missing and not before:
                 return time.monotonic() - begun
             if now - begun > self._settle:
                 waits = await self._unsettled(before)
                 self.late += [
                     f"event {number} {why} {self._settle:.0f} s after {after}" for number, why in waits.items()
                 ]
-                if not whole:
-                    self.outcome.findings.down.append(f"not everything runs {self._settle:.0f} s after {after}")
+                if missing:
+                    self.outcome.findings.down.append(f"{missing}, {self._settle:.0f} s after {after}")
                 return now - begun
             await asyncio.sleep(LOOK_SECONDS)
 

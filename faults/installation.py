@@ -33,6 +33,7 @@ from faults.receiver import Receiver
 
 Heard = Callable[[int, str], None]
 HOSTS = ("city", "parts")
+COMMANDS = ("serve", "work", "patrol")
 DOMAINS = (("grid", "fire"), ("water", "environment"), ("emergency", "market"))
 START_SECONDS = 120.0
 READY_SECONDS = 30.0  # a process that was started again is waited for before anything else is done
@@ -167,26 +168,26 @@ class Installation:
             return pid
         return None
 
-    async def is_whole(self) -> bool:
-        """Everything runs and both APIs say so."""
-        if not all(self.processes(command) for command in ("serve", "work", "patrol")):
-            return False
-        if len(self.processes("serve")) < len(HOSTS) or len(self.processes("work")) < len(HOSTS):
-            return False
-        for api in self.apis:
+    async def missing(self) -> str:
+        """What does not run, or says that it does not; nothing when all is whole."""
+        for command in COMMANDS:
+            if (running := len(self.processes(command))) < len(HOSTS):
+                return f"{running} of {len(HOSTS)} `citybrain {command}`"
+        for host, port in self.ports.items():
             try:
-                async with self.http.get(f"{api}/readyz", timeout=aiohttp.ClientTimeout(2)) as answer:
-                    if (await answer.json())["status"] != "ok":
-                        return False
-            except (aiohttp.ClientError, TimeoutError, OSError):
-                return False
-        return True
+                async with self.http.get(f"http://127.0.0.1:{port}/readyz", timeout=aiohttp.ClientTimeout(2)) as answer:
+                    told = await answer.json()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                return f"no answer from host {host}: {error!r}"
+            if told["status"] != "ok":
+                return f"host {host} says {told}"
+        return ""
 
     async def until_whole(self, seconds: float) -> bool:
         """Whether it became whole in time: it cannot while something else is broken."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            if await self.is_whole():
+            if not await self.missing():
                 return True
             await asyncio.sleep(0.1)
         return False
@@ -208,7 +209,7 @@ class Installation:
     def end(self) -> None:
         """Whatever is left, in any state."""
         for part in (*self.parts.values(), self.broker):
-            for child in (each for command in ("serve", "work", "patrol") for each in part.children(command)):
+            for child in (each for command in COMMANDS for each in part.children(command)):
                 tell(child, signal.SIGKILL)
             part.held = True
             part.kill()

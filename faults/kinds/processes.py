@@ -2,7 +2,11 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import redis.asyncio
 
 from faults.installation import READY_SECONDS, Installation
 from faults.kinds import Break, NotReached, add, kind
@@ -74,12 +78,24 @@ def clock(ahead: int) -> Break:
         worker = here.parts["work"]
         await asyncio.to_thread(worker.stop)
         worker.start(FAULTS_CLOCK_SECONDS=str(ahead))
-        await here.until_whole(READY_SECONDS)
+        await _until_it_hears(here, worker.pid)
         yield
         await asyncio.to_thread(worker.stop)
         worker.start()
 
     return go_wrong
+
+
+async def _until_it_hears(here: Installation, pid: int) -> None:
+    """A worker has to have begun before its clock can do any harm."""
+    ends = time.monotonic() + READY_SECONDS
+    async with redis.asyncio.Redis(port=here.broker_port, socket_timeout=5) as broker:
+        while time.monotonic() < ends:
+            with suppress(redis.RedisError):  # it may be broken too
+                for key in await broker.keys("rq:worker:*"):
+                    if await broker.hget(key, "pid") == str(pid).encode():
+                        return
+            await asyncio.sleep(0.1)
 
 
 for _ahead, _name in (
