@@ -130,7 +130,7 @@ class Citybrain(Contestant):
         data = None if body is None else orjson.dumps(body)
         url = f"http://127.0.0.1:{self.port}{path}"
         with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
-            return orjson.loads(answer.read())
+            return orjson.loads(answer.read() or b"null")
 
     def post_batch(self, reports: list[Any]) -> Any:
         headers = self.headers | {"Content-Type": NDJSON}

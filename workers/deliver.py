@@ -3,11 +3,13 @@ worker on a loop of its own. A hanging endpoint holds its own lane, never the wo
 
 import asyncio
 import logging
+import os
 import random
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -31,6 +33,7 @@ IN_FLIGHT = 2_000  # in one worker; the grave ones beyond
 GATHER_SECONDS = 0.05  # attempts are recorded this often at most; the first after a quiet moment at once
 BEGIN_SECONDS = LEASE_MS / 1000 - TIMEOUT_SECONDS - 2.0  # what begins later might be sent by another worker too
 STOP_SECONDS = 4.0
+NAMES_AT_ONCE = 64
 
 Claimed = tuple[Any, Outgoing]  # a row, or a `Claim`
 LATE = Outcome("late", None, None, None, 0.0)
@@ -67,6 +70,9 @@ class PostRoom:
         self._breaker = here.city.file.webhooks.breaker
         self._turns = Turns()
         self._ended: list[Attempt] = []
+        # Names whose servers are silent hold a thread each; libuv has four, and reads this at its first look-up.
+        os.environ.setdefault("UV_THREADPOOL_SIZE", str(NAMES_AT_ONCE))
+        self._recorder = ThreadPoolExecutor(1, "recorder")
         self._loop = uvloop.new_event_loop()
         allow = AllowList.parse(",".join(here.config.webhook_allow))
         self._sender = Sender(allow, clock=lambda: here.clock() / 1000)
@@ -148,7 +154,7 @@ class PostRoom:
             await asyncio.sleep(self._recorded_at + GATHER_SECONDS - self._loop.time())
             batch, self._ended = self._ended, []
             self._recorded_at = self._loop.time()
-            more = await asyncio.to_thread(self._settle, batch)
+            more = await self._loop.run_in_executor(self._recorder, self._settle, batch)
             with self._lock:
                 for attempt in batch:
                     self._lanes[attempt.delivery.endpoint_id].claimed -= 1

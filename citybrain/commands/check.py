@@ -22,6 +22,7 @@ from citybrain.routing.responsibility import Responsibility, unassigned
 from citybrain.store.coverage_tables import coverage_snapshots
 from citybrain.store.database import Store
 from citybrain.store.dispatch_tables import deliveries, endpoints
+from citybrain.store.lanes import in_lanes_of
 from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import cases, events, work_orders
 from geo.mistake import Mistake, Mistakes, did_you_mean
@@ -156,6 +157,10 @@ def _promises(tx: Connection) -> Iterator[tuple[str, list[str]]]:
     leading = (work_orders.c.role == "lead") & work_orders.c.status.in_(ACTIVE_ORDERS)
     doubled = select(work_orders.c.case_id).where(leading).group_by(work_orders.c.case_id).having(func.count() > 1)
     yield "no case has two leads at work", ids(doubled)
+    astray = (deliveries.c.status == "pending") & ~in_lanes_of(deliveries, deliveries.c.endpoint_id)
+    yield "every delivery that is due stands in a lane of its endpoint", ids(select(deliveries.c.id).where(astray))
+    astray = (events.c.state == "received") & ~in_lanes_of(events, events.c.domain)
+    yield "every event that is due stands in a lane of its domain", ids(select(events.c.id).where(astray))
     nowhere = deliveries.c.endpoint_id.is_(None) & (deliveries.c.status != "held")
     nowhere |= deliveries.c.endpoint_id.isnot(None) & deliveries.c.endpoint_id.not_in(select(endpoints.c.id))
     yield "every delivery has an endpoint or is held for one", ids(select(deliveries.c.id).where(nowhere))

@@ -77,7 +77,7 @@ def _blame(
     told["failures"] = silent + (before.failures if recent or before.opened_at is not None else 0)
     if any(each.outcome.kind == "gone" for each in failed) and before.enabled:
         _disable(tx, before.id, told, now)
-    elif before.opened_at is None and told["failures"] >= rules.failures:
+    elif before.enabled and before.opened_at is None and told["failures"] >= rules.failures:
         told |= {"opened_at": now, "state_since": now} | _next_probe(0, now, rules, rng)
         entry = {"endpoint": before.id, "failures": told["failures"], "error": told["last_error"]}
         append_to_city(tx, Entry("endpoint.unreachable", DISPATCH, entry), now)

@@ -101,7 +101,7 @@ def owner_of(lane: str) -> str:
     return lane.partition(BELOW)[0]
 
 
-def in_lanes_of(table: FromClause, owner: str) -> ColumnElement[bool]:
+def in_lanes_of(table: FromClause, owner: str | ColumnElement[str]) -> ColumnElement[bool]:
     """What an owner has in its lanes: with the condition of the index on lanes, read from there."""
     return (table.c.lane >= owner + BELOW) & (table.c.lane < owner + ABOVE)
 

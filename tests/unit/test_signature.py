@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,16 @@ def test_an_sm3_signature_alone_is_none_of_the_first_identifier() -> None:
     headers = _headers(sign([SECRET], "msg_1", NOW, BODY, [V1_SM3]))
     assert not verify([SECRET], headers, BODY, now=NOW)
     assert verify([SECRET], headers, BODY, now=NOW, identifier=V1_SM3)
+
+
+def test_the_guides_sample_verifies_what_is_sent() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(sample, names)  # noqa: S102 - the guide's own words
+    now = int(datetime.now(UTC).timestamp())
+    headers = _headers(sign([OTHER, SECRET], "msg_1", now, BODY, [V1, V1_SM3]), str(now))
+    for version in (V1, V1_SM3):
+        assert names["verified"](SECRET, headers, BODY, version)
+        assert not names["verified"](SECRET, headers, BODY + b" ", version)
+        assert not names["verified"](SECRET, headers | {"webhook-timestamp": str(now - 900)}, BODY, version)
