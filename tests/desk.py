@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 import postgres
 import pytest
+from photos import picture
 from sqlalchemy import Row, Table, event, select, update
 
+from citybrain.casework import attachments
 from citybrain.casework.api import do_action, give_feedback
 from citybrain.casework.bulk import act_on_many
 from citybrain.city import City, load_city
@@ -23,6 +25,7 @@ from citybrain.domain import Domain, load_domains
 from citybrain.installation import Installation
 from citybrain.intake.api import Intake
 from citybrain.intake.filing import Filing, file
+from citybrain.intake.photo import read_photo
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.queue import Ringer
@@ -147,6 +150,16 @@ class Desk:
         self.posted += 1
         body = {"feedback_id": feedback_id or f"f-{self.posted}", "status": status, **more}
         give_feedback(order_id, self.key, self.here, body)
+
+    def photo(self, owner_id: str, kind: str = "after", of: str = "case_id") -> str:
+        """The id of a new photo, added as `POST /cases/{id}/attachments` does it, or `/events/{id}/attachments`."""
+        self.posted += 1
+        photo = read_photo(picture("PNG", (8, self.posted)))
+        with self.here.store.write() as tx:
+            owner = attachments.owner_of(
+                tx, **{"event_id": None, "case_id": None, of: owner_id}, key=self.key, city=self.here.city
+            )
+            return attachments.attach(tx, owner, of, kind, photo, self.key.name, self.here.city, self.now)[0]
 
     def refused(self, case_id: str, action: str, **body: Any) -> Problem:
         with pytest.raises(Problem) as refused:

@@ -5,6 +5,7 @@ from typing import cast
 
 from citybrain.casework import appealing, effects, grouping
 from citybrain.casework.amendment import Amendment, load
+from citybrain.casework.attachments import check_named
 from citybrain.casework.case import Status, step_of
 from citybrain.casework.hindrance import check_possible
 from citybrain.casework.turn import Turn
@@ -49,6 +50,7 @@ def decide(turn: Turn, amendment: Amendment, action: str) -> list[Amendment]:
         raise StaleVersion(case["id"])  # first: who acted on what has changed is told so, whatever is legal now
     check_possible(action, case, at, turn.city.practice)
     _check_complete(turn, action)
+    check_named(turn.request.attachments, case["id"], turn.photos)
     if action == "verify" and turn.request.passed is False:
         action = "rework"
         if not turn.request.reason:

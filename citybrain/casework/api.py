@@ -96,7 +96,7 @@ def list_verifications(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """What waits to be verified 核查 on the spot in the key's divisions, the longest waiting first, with what the
-    departments reported."""
+    departments reported and the newest photos from before and after, each with who added it when and its thumbnail."""
     key.require_any(May.VERIFY, May.READ_DISPATCH)
     asked = {"division": division, "domain": domain, "cursor": cursor, "limit": limit}
     with here.store.read() as tx:

@@ -35,7 +35,8 @@ SAFE = {
 @routes.post("/events/{event_id}/attachments", status_code=201)
 async def attach_to_event(event_id: str, request: Request, key: Asker, here: Here, kind: Kind = "before") -> Response:
     """A photo: JPEG, PNG or WebP, 12 MiB at most, as the body or as the `file` of a form. Where it was taken is
-    compared with the reported place (`distance_m`) and not kept. The same photo again: 200."""
+    compared with the reported place (`distance_m`) and not kept. The same photo again: 200. `case` has the version of
+    the case, if there is one, to act on it with this photo next."""
     return await _attach(request, key, here, kind, event_id=event_id)
 
 
@@ -69,7 +70,8 @@ def _keep(here: Installation, key: Key, find: Any, of: str, kind: str, data: byt
 
     id_, is_new = here.store.transact(do)
     with here.store.read() as tx:
-        return JSONResponse(kept.shown(tx, attachments.c.id == id_, here.city)[0], 201 if is_new else 200)
+        told = kept.shown(tx, attachments.c.id == id_, here.city)[0]
+        return JSONResponse(told | {"case": kept.case_told(tx, id_)}, 201 if is_new else 200)
 
 
 async def _file(request: Request) -> bytes:

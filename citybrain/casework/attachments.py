@@ -1,7 +1,7 @@
 """Attachments 附件: photos from before and after, of an event or a case. Kept by their content beside the record; that
 one was added stands in the case's ledger, with how far from the reported place it was taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
@@ -13,7 +13,7 @@ from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.intake.photo import Photo
 from citybrain.keys import Key, May, cases_visible, events_visible
-from citybrain.problem import Problem, not_found
+from citybrain.problem import FieldError, Problem, not_found
 from citybrain.store.attachment_tables import attachments, blobs
 from citybrain.store.ids import new_id
 from citybrain.store.tables import cases, events
@@ -21,6 +21,7 @@ from citybrain.store.upsert import insert_or
 
 KINDS = ("before", "after")
 MOST = 50  # of one event or case
+EVIDENCE = 12  # of each kind that a task of verification shows
 FACTS = ("sha256", "media_type", "width", "height")
 
 
@@ -96,12 +97,58 @@ def _seen_by(key: Key, city: City) -> ColumnElement[bool]:
     return or_(*seen)
 
 
+def cases_of(tx: Connection, attachment_ids: Iterable[str]) -> dict[str, str]:
+    """The case of each of them that has one: its own, or its event's. One query, and none for none."""
+    wanted = sorted(set(attachment_ids))
+    if not wanted:
+        return {}
+    case_id = func.coalesce(attachments.c.case_id, events.c.case_id)
+    joined = attachments.join(events, events.c.id == attachments.c.event_id, isouter=True)
+    query = select(attachments.c.id, case_id).select_from(joined)
+    return {row[0]: row[1] for row in tx.execute(query.where(attachments.c.id.in_(wanted), case_id.isnot(None)))}
+
+
+def case_told(tx: Connection, attachment_id: str) -> dict[str, Any] | None:
+    """To add a photo is an entry of the case's ledger: whoever acts with it next needs the version after it."""
+    found = select(cases.c.id, cases.c.version).where(cases.c.id == cases_of(tx, [attachment_id]).get(attachment_id))
+    row = tx.execute(found).first()
+    return dict(row._mapping) if row else None
+
+
+def check_named(attachment_ids: Sequence[str], case_id: str, of: Mapping[str, str]) -> None:
+    """Evidence is of the case that it is given for: raises Problem 422 naming each that is not. `of` are `cases_of`."""
+    remedy = f"add the photo first: POST /api/v1/cases/{case_id}/attachments answers its id"
+    errors = [
+        FieldError(f"attachments.{position}", f"{each!r} is no photo of this case or its events", remedy)
+        for position, each in enumerate(attachment_ids)
+        if of.get(each) != case_id
+    ]
+    if errors:
+        raise Problem(422, f"{errors[0].field}: {errors[0].message}", errors=errors)
+
+
 def listed(tx: Connection, owner: Row[Any], of: str, city: City) -> list[dict[str, Any]]:
     """In the order in which they came; a case's with those of its events."""
     mine = attachments.c[of] == owner.id
     if of == "case_id":
         mine |= attachments.c.event_id.in_(select(events.c.id).where(events.c.case_id == owner.id))
     return shown(tx, mine, city)
+
+
+def evidence(tx: Connection, case_ids: Sequence[str], city: City) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """By case and kind, before and after: the newest of both, newest first; its events' are among them."""
+    case_id = func.coalesce(attachments.c.case_id, events.c.case_id).label("of_case")
+    newest = func.row_number().over(partition_by=(case_id, attachments.c.kind), order_by=attachments.c.id.desc())
+    joined = attachments.join(events, events.c.id == attachments.c.event_id, isouter=True)
+    mine = or_(attachments.c.case_id.in_(case_ids), events.c.case_id.in_(case_ids))
+    columns = (*attachments.c, case_id, newest.label("position"))
+    ranked = select(*columns).select_from(joined).where(mine).subquery()
+    query = select(ranked).where(ranked.c.position <= EVIDENCE).order_by(ranked.c.id.desc())
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in tx.execute(query):
+        told = {name: getattr(row, name) for name in ("id", "event_id", "actor", "distance_m")} | _when(row, city)
+        found.setdefault(row.of_case, {kind: [] for kind in KINDS})[row.kind].append(told)
+    return found
 
 
 def shown(tx: Connection, where: ColumnElement[bool], city: City) -> list[dict[str, Any]]:
@@ -117,8 +164,12 @@ def _all(tx: Connection, query: Any) -> Sequence[Row[Any]]:
 
 def _dict(row: Row[Any], city: City) -> dict[str, Any]:
     plain = ("id", "event_id", "case_id", "kind", *FACTS, "bytes", "original_sha256", "distance_m", "actor")
+    return {name: getattr(row, name) for name in plain} | _when(row, city)
+
+
+def _when(row: Row[Any], city: City) -> dict[str, Any]:
     at = f"/api/v1/attachments/{row.id}"
-    return {name: getattr(row, name) for name in plain} | {
+    return {
         "received_at": rfc3339(row.received_at, city.zone),
         "links": {"self": at, "thumbnail": f"{at}/thumbnail"},
     }

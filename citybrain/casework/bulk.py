@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 from citybrain.casework import reading
 from citybrain.casework.actions import act, decide
 from citybrain.casework.amendment import Amendment, load_all
+from citybrain.casework.attachments import cases_of
 from citybrain.casework.hindrance import require_right
 from citybrain.casework.turn import Request, Turn, parse_request
 from citybrain.casework.writing import StaleVersion, write
@@ -72,6 +73,7 @@ def _together(tx: Connection, items: Sequence[Item], key: Key, here: Installatio
     found = _visible(tx, {item.case_id for item in items}, key, here)
     ids = {row.id for row in found.values()}
     amendments = {each.case["id"]: each for each in load_all(tx, sorted(ids), key.name, here.clock())}
+    photos = cases_of(tx, (id_ for item in items if item.request for id_ in item.request.attachments))
     changed: list[Amendment] = []
     stale: list[tuple[Item, Amendment]] = []
     acted: set[str] = set()
@@ -86,7 +88,7 @@ def _together(tx: Connection, items: Sequence[Item], key: Key, here: Installatio
         acted.add(row.id)
         amendment = amendments[row.id]
         try:
-            changed += decide(Turn.of(tx, request, key, here), amendment, item.action)
+            changed += decide(Turn.of(tx, request, key, here, photos), amendment, item.action)
         except StaleVersion:
             stale.append((item, amendment))
         except Problem as problem:

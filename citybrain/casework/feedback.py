@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert, select
 
 from citybrain.casework import handling_clock
 from citybrain.casework.amendment import Amendment, load
+from citybrain.casework.attachments import cases_of, check_named
 from citybrain.casework.case import ANSWERS, ENDED, OrderStatus, Status, status_after_feedback
 from citybrain.casework.effects import bounced
 from citybrain.casework.writing import write
@@ -55,6 +56,7 @@ def take(tx: Connection, order_id: str, case_id: str, feedback: Feedback, actor:
     same = (feedbacks.c.work_order_id == order_id) & (feedbacks.c.feedback_id == feedback.feedback_id)
     if tx.execute(select(feedbacks.c.feedback_id).where(same)).first():
         return 0
+    check_named(feedback.attachments, case_id, cases_of(tx, feedback.attachments))
     order = amendment.orders[order_id]
     effect = _may_move(amendment, order, feedback.status)
     if effect:

@@ -1,11 +1,13 @@
 """One action on a case as it is asked for: the validated request, who asks, and what may be looked up for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from sqlalchemy import ColumnElement, Connection
 
+from citybrain.casework.attachments import cases_of
 from citybrain.casework.case import step_of
 from citybrain.city import City
 from citybrain.installation import Installation
@@ -57,10 +59,15 @@ class Turn:
     installation: Installation
     visible: ColumnElement[bool]  # which other cases this key may touch
     visible_orders: ColumnElement[bool]
+    photos: Mapping[str, str]  # which case each of the attachments that the request names belongs to
 
     @classmethod
-    def of(cls, tx: Connection, request: Request, key: Key, here: Installation) -> Self:
-        return cls(tx, request, key.name, here, cases_visible(key, here.city), work_orders_visible(key, here.city))
+    def of(
+        cls, tx: Connection, request: Request, key: Key, here: Installation, photos: Mapping[str, str] | None = None
+    ) -> Self:
+        known = cases_of(tx, request.attachments) if photos is None else photos
+        visible = (cases_visible(key, here.city), work_orders_visible(key, here.city))
+        return cls(tx, request, key.name, here, *visible, known)
 
     @property
     def city(self) -> City:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from citybrain.casework import reading
+from citybrain.casework.attachments import KINDS, evidence
 from citybrain.casework.case import Status
 from citybrain.clock import rfc3339
 from citybrain.installation import Installation
@@ -16,7 +17,8 @@ from citybrain.store.tables import cases, events, feedbacks, work_orders
 
 
 def waiting(tx: Connection, key: Key, here: Installation, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Each with `before` (what was reported first) and `after` (how each department says it left it)."""
+    """Each with `before` (what was reported first), `after` (how each department says it left it) and the `photos` of
+    both."""
     now = here.clock()
     query = select(cases).where(cases_visible(key, here.city), cases.c.status == Status.COMPLETED)
     query = reading.filtered(query, here.city, {name: asked[name] for name in ("division", "domain")}, now)
@@ -28,9 +30,10 @@ def waiting(tx: Connection, key: Key, here: Installation, asked: Mapping[str, An
 
     found = page(tx, query, [(cases.c.updated_at, False), (cases.c.id, False)], asked["cursor"], asked["limit"], show)
     ids = [row.id for row in rows]
-    before, after = _first_reports(tx, ids), _completions(tx, ids, here)
+    before, after, photos = _first_reports(tx, ids), _completions(tx, ids, here), evidence(tx, ids, here.city)
     for item in found["items"]:
         item |= {"before": before.get(item["id"]), "after": after.get(item["id"], [])}
+        item["photos"] = photos.get(item["id"], {kind: [] for kind in KINDS})
     return found
 
 

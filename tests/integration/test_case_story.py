@@ -98,9 +98,9 @@ def test_a_case_is_returned_twice_appointed_extended_suspended_reworked_closed_a
     # They report it done, an hour late. The grid worker looks and it is not: the same department once more.
     at("2025-05-06 11:00", OF_LIGHTS)
     late = desk.lead(case.id)
-    desk.answer(late.id, "completed", note="已更换灯泡", attachments=["photo-1"])
+    desk.answer(late.id, "completed", note="已更换灯泡", attachments=[desk.photo(case.id)])
     at("2025-05-06 14:30", WORKER)
-    desk.act(case.id, "verify", passed=False, reason="仍不亮", attachments=["photo-2"])
+    desk.act(case.id, "verify", passed=False, reason="仍不亮", attachments=[desk.photo(case.id)])
     again = desk.lead(case.id)
     assert (again.department, desk.case(case.id).reworks) == (LIGHTS, 1)
     assert due() == ("2025-05-08T14:30:00+08:00", "running")  # the whole limit: 3.5 h, 8 h, 4 h and half an hour

@@ -178,9 +178,10 @@ photos = ["verify", "completed"]
     assert reasons(desk, case) == ["returned_twice", "half"]
     with pytest.raises(Problem, match="photo"):
         desk.answer(desk.lead(case.id).id, "completed")
-    desk.answer(desk.lead(case.id).id, "completed", attachments=["p1"])
+    photo = desk.photo(case.id)
+    desk.answer(desk.lead(case.id).id, "completed", attachments=[photo])
     assert desk.refused(case.id, "verify", passed=True).errors[0].field == "attachments"
-    desk.act(case.id, "verify", passed=True, attachments=["p2"])
+    desk.act(case.id, "verify", passed=True, attachments=[photo])
 
 
 # Appeals
@@ -311,7 +312,8 @@ def test_two_hundred_actions_take_as_many_statements_as_two(desk: Desk) -> None:
 
 def test_a_worker_is_given_what_waits_to_be_verified_in_its_divisions(desk: Desk) -> None:
     case = desk.open()
-    desk.answer(desk.lead(case.id).id, "completed", note="已更换灯泡", attachments=["photo-1"])
+    done, seen = desk.photo(case.id), desk.photo(case.id)
+    desk.answer(desk.lead(case.id).id, "completed", note="已更换灯泡", attachments=[done])
     completed(desk, location={"division_code": "441403"})
     desk.open()
     worker = Key("li", Role.WORKER, NOBODY, frozenset({"441402"}), NOBODY)
@@ -319,11 +321,11 @@ def test_a_worker_is_given_what_waits_to_be_verified_in_its_divisions(desk: Desk
     assert (task["id"], task["version"]) == (case.id, desk.case(case.id).version)
     assert task["before"]["id"] == desk.entries(case.id, "filed")[0]["event"]
     assert [(each["department"], each["note"], each["attachments"]) for each in task["after"]] == [
-        (LIGHTS, "已更换灯泡", ["photo-1"])
+        (LIGHTS, "已更换灯泡", [done])
     ]
     desk.key = worker
-    desk.act(case.id, "verify", passed=True, note="已亮", attachments=["photo-2"])
-    assert desk.last_entry(case.id) == {"passed": True, "text": "已亮", "attachments": ["photo-2"]}
+    desk.act(case.id, "verify", passed=True, note="已亮", attachments=[seen])
+    assert desk.last_entry(case.id) == {"passed": True, "text": "已亮", "attachments": [seen]}
     assert list_verifications(worker, desk.here)["items"] == []
 
 

@@ -34,8 +34,8 @@ def _at(text: str) -> datetime:
 
 
 # Worked out by hand with a wall calendar and the notices of the General Office of the State Council on holidays and
-# make-up working days: 国办发明电〔2023〕7号 for 2024, 〔2024〕12号 for 2025, and that of 2025-11-04 for 2026
-# (SOURCES.md of the city pack).
+# make-up working days: 国办发明电〔2023〕7号 for 2024, 〔2024〕12号 for 2025, 〔2025〕7号 for 2026 (SOURCES.md of the
+# city pack).
 TABLE = [
     # an ordinary week of 2026: Monday is 11-16
     ("2026-11-16 08:00", 8, "working_hours", "2026-11-16 18:00"),  # ends at closing, not the next morning
