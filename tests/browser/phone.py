@@ -71,9 +71,12 @@ def kept(page: Page) -> Any:
 
 
 def ready_for_no_network(page: Page) -> None:
-    page.wait_for_function(
-        "async () => (await navigator.serviceWorker.ready).active.state === 'activated'"
-        " && await caches.match('/report/offline') && await caches.match('/report/types')"
+    page.evaluate(
+        """async () => {
+          await navigator.serviceWorker.ready;
+          const kept = async () => (await caches.match("/report/offline")) && (await caches.match("/report/types"));
+          while (!(await kept())) await new Promise((resolve) => setTimeout(resolve, 50));
+        }"""
     )
 
 

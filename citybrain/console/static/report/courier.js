@@ -27,7 +27,7 @@ export class Courier {
     const run = async () => {
       while (this.#again) {
         this.#again = false;
-        await this.#round();
+        await this.#round().catch(() => this.#stop({ means: "unheard" })); // a full phone cannot note what has arrived
       }
     };
     try {

@@ -40,14 +40,18 @@ export class Outbox {
 
   async #advance(item) {
     if (item.body !== null || item.photos.length) return this.#write(["outbox", "put", item]);
-    await this.#write(["outbox", "delete", item.id], ...(await this.#memory(item)));
+    await this.#write(["outbox", "delete", item.id]);
+    if (item.kind === "event") await this.#recall(item);
   }
 
-  async #memory({ kind, event, title, at }) {
-    if (kind !== "event") return [];
+  async #recall({ event, title, at }) {
     const old = (await this.remembered()).slice(REMEMBERED - 1);
-    const forgotten = old.map((each) => ["sent", "delete", each.id]);
-    return [["sent", "put", { id: event, title, at, state: "received" }], ...forgotten];
+    await this.#perhaps(["sent", "put", { id: event, title, at, state: "received" }], ...old.map((each) => ["sent", "delete", each.id]));
+  }
+
+  // A full phone forgets what was sent; that is no reason to stop.
+  async #perhaps(...changes) {
+    await this.shelf.write(...changes).catch(() => null);
   }
 
   refuse(item, refused) {
@@ -64,7 +68,7 @@ export class Outbox {
 
   // What the server says of the last ones takes the place of what the phone remembered.
   remember(reports) {
-    return this.#write(["sent", "clear"], ...reports.map((each) => ["sent", "put", each]));
+    return this.#perhaps(["sent", "clear"], ...reports.map((each) => ["sent", "put", each]));
   }
 
   clear() {

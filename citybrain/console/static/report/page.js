@@ -84,7 +84,7 @@ async function file() {
     return;
   }
   if (shelf.lasting) persist();
-  if (code) await type.used(code);
+  if (code) await type.used(code).catch(() => null);
   begun();
   form.clear();
   keptAt = performance.now();
