@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -80,6 +81,7 @@ class Supervisor:
     def run(self) -> None:
         """Until a signal; raises AlreadyRunning, BrokerError, or what keeps the store from being opened."""
         with lock(self.config.data):
+            _refuse_taken(self.config.host, self.config.port)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop.set())
             started, where = broker.start(self.config.data, self.config.redis_url)
@@ -146,6 +148,16 @@ def lock(data: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Who answers at the address of another program would be taken for our own."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise AlreadyRunning(
+            f"{host}:{port} cannot be listened at ({error.strerror}): give --port or --host another value"
+        ) from None
 
 
 def _parts(config: Config, ready: threading.Event) -> list[Child]:
