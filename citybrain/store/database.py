@@ -59,7 +59,7 @@ class Store:
         self.url = url
         self.engine, self._reader, self._writer = engines(url, patient=patient)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
-        self._writers = Writers(Path(file).resolve().parent) if file else None
+        self._writers = Writers(Path(file).resolve()) if file else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

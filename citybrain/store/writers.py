@@ -1,6 +1,5 @@
-"""Who may write to SQLite next: threads of one process take turns at a lock, processes at the folder of the database.
-The system wakes who waits and frees what a dead process held; asking SQLite itself costs a wake-up every millisecond.
-"""
+"""Who may write to SQLite next: threads of one process take turns at a lock, processes at locks of the system, which
+wakes who waits and frees what a dead process held; asking SQLite itself costs a wake-up every millisecond."""
 
 import fcntl
 import os
@@ -14,12 +13,18 @@ from pathlib import Path
 
 
 class Writers:
-    """One at a time, of all that name the same `folder`. Whoever takes no part in this is kept apart by SQLite's own
-    lock."""
+    """One at a time, of all that name the same `database`. Whoever takes no part in this is kept apart by SQLite's own
+    lock.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = os.open(folder, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._folder)
+    Two locks, since whoever ends a turn is quicker to begin the next one than the system to wake who waits for it: the
+    first in the queue holds `_next`, at an empty file, until the turn is its own.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._turn = os.open(database.parent, os.O_RDONLY)
+        self._next = os.open(f"{database}-next", os.O_RDONLY | os.O_CREAT, 0o644)
+        for each in (self._turn, self._next):
+            weakref.finalize(self, os.close, each)
         self._here = threading.Lock()
         self._waiting = ThreadPoolExecutor(1, "writers")  # waits in the system's queue, which knows no time limit
 
@@ -34,18 +39,28 @@ class Writers:
             try:
                 yield
             finally:
-                fcntl.flock(self._folder, fcntl.LOCK_UN)
+                self._end()
         finally:
             self._here.release()
 
     def _take(self, ends: float) -> None:
         try:
-            fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._queue(fcntl.LOCK_NB)
         except BlockingIOError:
-            turn = self._waiting.submit(fcntl.flock, self._folder, fcntl.LOCK_EX)
+            turn = self._waiting.submit(self._queue)
             try:
                 turn.result(max(ends - time.monotonic(), 0))
             except TimeoutError:
                 if not turn.cancel():
-                    turn.add_done_callback(lambda _: fcntl.flock(self._folder, fcntl.LOCK_UN))
+                    turn.add_done_callback(lambda _: self._end())
                 raise TimeoutError("a writer of another process does not end") from None
+
+    def _queue(self, how: int = 0) -> None:
+        fcntl.flock(self._next, fcntl.LOCK_EX | how)
+        try:
+            fcntl.flock(self._turn, fcntl.LOCK_EX | how)
+        finally:
+            fcntl.flock(self._next, fcntl.LOCK_UN)
+
+    def _end(self) -> None:
+        fcntl.flock(self._turn, fcntl.LOCK_UN)

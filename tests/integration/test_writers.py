@@ -19,7 +19,7 @@ HOLD += "with Writers(Path(sys.argv[1])).turn(5): print('mine', flush=True); sys
 @pytest.fixture
 def other(tmp_path: Path) -> subprocess.Popen[str]:
     """A process in the middle of its turn."""
-    argv = [sys.executable, "-c", HOLD, str(tmp_path)]
+    argv = [sys.executable, "-c", HOLD, str(tmp_path / "turns.db")]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "mine\n"
@@ -27,7 +27,7 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def test_a_turn_ends_with_the_process_that_had_it(tmp_path: Path, other: subprocess.Popen[str]) -> None:
-    writers = Writers(tmp_path)
+    writers = Writers(tmp_path / "turns.db")
     with pytest.raises(TimeoutError, match="another process"), writers.turn(0.05):
         pass
     other.kill()
@@ -37,7 +37,7 @@ def test_a_turn_ends_with_the_process_that_had_it(tmp_path: Path, other: subproc
 
 
 def test_who_waited_in_vain_leaves_the_turn_to_others(tmp_path: Path, other: subprocess.Popen[str]) -> None:
-    impatient, patient = Writers(tmp_path), Writers(tmp_path)
+    impatient, patient = Writers(tmp_path / "turns.db"), Writers(tmp_path / "turns.db")
     with pytest.raises(TimeoutError), impatient.turn(0.05):
         pass
     other.communicate("end\n")
