@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from faults import results
-from faults.campaign import Campaign, Step, plan, usable
+from faults.campaign import SETTLE_SECONDS, Campaign, Step, plan, usable
 from faults.checker import WRONG
 from faults.inside.planted import BUGS
 from faults.installation import Installation
@@ -32,6 +32,7 @@ BUG = click.Choice([*BUGS, "all"])
 @click.option("--shard", default="1/1", metavar="I/N", help="The I-th of N parts of the seed's plan.")
 @click.option("--only", multiple=True, type=click.Choice(sorted(KINDS)), metavar="KIND")
 @click.option("--rate", default=60.0, help="Events a second, beside bursts.")
+@click.option("--settle", default=SETTLE_SECONDS, help="Seconds after healing until which all has to be settled.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the results there, to be added up later.")
 @click.option("--control", multiple=True, type=BUG, help="Plant a bug that must be found instead.")
 @click.option("--add", "added", is_flag=True, help="Print the sum of the result FILES instead.")
@@ -42,8 +43,8 @@ BUG = click.Choice([*BUGS, "all"])
 @click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 def main(
     seed: int, minutes: float | None, events: int | None, stores: tuple[str, ...], shard: str, only: tuple[str, ...],
-    rate: float, out: Path | None, control: tuple[str, ...], added: bool, into: Path | None, listed: bool,
-    editions: Path, work: Path, files: tuple[Path, ...],
+    rate: float, settle: float, out: Path | None, control: tuple[str, ...], added: bool, into: Path | None,
+    listed: bool, editions: Path, work: Path, files: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Breaks a running installation on purpose and proves that nothing was lost."""
     if listed:
@@ -73,7 +74,7 @@ def main(
             longest = 60 * minutes * LONGEST_PART if minutes else math.inf
             return plan(seed, usable(here, longest, only), part, parts)
 
-        outcome = run(store, steps, goes_on, seed * 1000 + part, rate, editions, work)
+        outcome = run(store, steps, goes_on, seed * 1000 + part, rate, editions, work, settle=settle)
         made.append(results.result(outcome, store, seed, shard, time.monotonic() - began))
         tell_wrong(outcome)
     if out:

@@ -178,7 +178,7 @@ class Installation:
                 async with self.http.get(f"http://127.0.0.1:{port}/readyz", timeout=aiohttp.ClientTimeout(2)) as answer:
                     told = await answer.json()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                return f"no answer from host {host}: {error!r}"
+                return f"no answer from host {host} ({type(error).__name__})"
             if told["status"] != "ok":
                 return f"host {host} says {told}"
         return ""

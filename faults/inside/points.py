@@ -27,7 +27,7 @@ POINTS = {
         "citybrain.intake.committer", "_answer", "before", "serve", "committed and rung, the sender is not answered"
     ),
     "after-answer": Point(
-        "uvicorn.protocols.http.httptools_impl", "RequestResponseCycle.send", "after", "serve",
+        "uvicorn.protocols.http.httptools_impl", "RequestResponseCycle.run_asgi", "after", "serve",
         "somebody has just been answered",
     ),
     "feedback-before-commit": Point(
