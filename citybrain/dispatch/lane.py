@@ -2,8 +2,8 @@
 messages are on their way at once.
 
 The window of what is on its way opens with every success and halves when the endpoint is overloaded or silent, as that
-of TCP does. What is claimed ahead is as much as goes out in half a second, so that what comes later and is graver
-waits no longer than that, and a dead endpoint holds a handful of messages and never a worker.
+of TCP does. What is claimed ahead is as much as goes out in two seconds, so that another county waits no longer than
+that for its turn (what is graver overtakes), and a dead endpoint holds a handful of messages and never a worker.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from citybrain.dispatch.sender import MEANS_LATER, Outcome
 
 START, WIDEST = 4, 32
 DEEPEST = 1_000
-AHEAD_SECONDS = 0.5
+AHEAD_SECONDS = 2.0
 GRAVE = 2  # grades Ⅰ and Ⅱ overtake
 FOR_THE_GRAVE = 16  # places beyond those that all may use
 OLD, NEW = 0.8, 0.2  # how much the last duration says about the next one

@@ -63,7 +63,7 @@ def test_after_an_overload_it_grows_slowly_again() -> None:
     assert WIDEST / 2 < lane.window < WIDEST / 2 + 1
 
 
-def test_as_much_is_claimed_ahead_as_goes_out_in_half_a_second() -> None:
+def test_as_much_is_claimed_ahead_as_goes_out_in_two_seconds() -> None:
     assert used(Lane(), 100, outcome(seconds=0.001)).room() == DEEPEST
     slow = used(Lane(), 100, outcome(seconds=0.25))
     assert abs(slow.room() - WIDEST * AHEAD_SECONDS / 0.25) <= 1
