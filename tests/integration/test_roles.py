@@ -114,6 +114,9 @@ ACTIONS: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", "/endpoints/none/replay", SINCE, {"admin": 404}),
     ("GET", "/deliveries", None, dict.fromkeys(READERS, 200)),
     ("POST", "/deliveries/none/retry", None, {"operator": 404, "admin": 404}),
+    ("POST", "/deliveries/retry", {"ids": ["none"]}, {"operator": 200, "admin": 200}),
+    ("GET", "/deliveries/queues", None, dict.fromkeys(READERS, 200)),
+    ("GET", "/endpoints/none/health", None, dict.fromkeys(READERS, 404)),
     *(("GET", path, None, dict.fromkeys(ALL, 200)) for path in REFERENCE),
     ("POST", "/locate", {"points": []}, dict.fromkeys(ALL, 200)),
 ]
