@@ -48,11 +48,11 @@ bench-hours: $(VENV)/.bench ## eight hours of load under a simulated clock: does
 	$(BIN)/python -m bench.hours --hours 8
 
 faults: $(VENV)/.dev ## break a running installation for ten minutes and prove that nothing is lost: see docs/faults.md
-	$(BIN)/python -m faults --minutes 3.5
+	$(BIN)/python -m faults --minutes 3.2
 	$(BIN)/python -m faults --control all
 
 faults-short: $(VENV)/.dev ## the same in two minutes, on however slow a machine
-	$(BIN)/python -m faults --minutes 0.7 --settle 300
+	$(BIN)/python -m faults --minutes 0.4 --settle 300
 	$(BIN)/python -m faults --control "no fence" --control "acknowledge before commit"
 
 lock:            ## pin every dependency with its hashes

@@ -76,6 +76,7 @@ class Campaign:
         self._settle = settle
         self._clients, self._received = (folder / f"{name}.ledger" for name in ("clients", "receivers"))
         self.outcome = Outcome()
+        self.begun = 0.0  # when breaking began (time.monotonic)
         self.late: list[str] = []  # what was not settled in time
 
     async def run(self, steps: Iterator[Step], goes_on: Callable[["Campaign"], bool]) -> Outcome:
@@ -88,6 +89,7 @@ class Campaign:
         load = asyncio.create_task(self.load.run(self._rate))
         try:
             await asyncio.sleep(1)
+            self.begun = time.monotonic()
             for step in steps:
                 if not goes_on(self):
                     break
