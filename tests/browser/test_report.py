@@ -1,11 +1,13 @@
 """The grid worker's page on a phone: written without a network, sent once, in order, and nothing lost on the way."""
 
 import re
+import time
 from typing import Any
 
 import pytest
 from phone import (
     AT_THE_LAMP,
+    LAMP,
     PHONE,
     arrive,
     clean,
@@ -287,6 +289,52 @@ def test_types_are_found_by_pinyin_and_an_input_method_keeps_its_keys(visits: An
     expect(page.locator("#type-wrong")).to_contain_text("没有“没有这种类型”")
     expect(page.get_by_label("发生了什么")).to_be_focused()
     clean(page)
+
+
+def test_a_check_made_without_a_network_arrives_with_its_photos_and_a_lost_answer_is_no_conflict(
+    visits: Any, service: Any, worker: str
+) -> None:
+    case_id = handled(service, "核查一，雨水井盖缺失")
+    visit = visits(**PHONE)
+    visit.allowed += [OFFLINE, "409", "ERR_FAILED"]
+    page = arrive(visit, service, worker)
+    look(page, "核查任务")
+    task = page.locator("#tasks article").filter(has_text="核查一")
+    expect(task.get_by_role("img", name="处置前照片")).to_be_visible()
+    visit.context.set_offline(True)
+    task.locator("input[type=file]").set_input_files([photo(9)])
+    expect(task.locator("ul.photos li")).to_have_count(1)
+    clean(page)
+    task.get_by_role("button", name="核查通过").tap()
+    expect(page.locator("#strip")).to_have_text("离线，1 条待发送，联网后自动发送")
+    expect(task).to_have_count(0)
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    visit.context.route("**/verify", lose_the_answer, times=1)
+    visit.context.set_offline(False)
+    page.get_by_role("button", name="现在就发").tap()
+    all_sent(page)
+    case = service.get(f"/api/v1/cases/{case_id}")
+    assert case["status"] == "verified"
+    done = [(each["actor"], each["action"]) for each in case["timeline"][-2:]]
+    assert done == [("on-foot", "attached"), ("on-foot", "verified")]
+
+
+def handled(service: Any, title: str) -> str:
+    """A case with a photo from before, to be checked."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+    event = {"source_event_id": title, "domain": "grid", "title": title, "occurred_at": now}
+    event |= {"location": {"lng": LAMP["longitude"], "lat": LAMP["latitude"], "datum": "wgs84"}}
+    event_id = service.post("/api/v1/events", event)["id"]
+    service.call("POST", f"/api/v1/events/{event_id}/attachments", picture())
+    case_id = str(service.until(f"/api/v1/events/{event_id}", lambda event: event["case_id"])["case_id"])
+    for order in service.get(f"/api/v1/cases/{case_id}")["work_orders"]:
+        body = {"feedback_id": f"f-{order['id']}", "status": "completed"}
+        service.post(f"/api/v1/work-orders/{order['id']}/feedback", body)
+    return case_id
 
 
 def test_the_page_can_be_installed(visits: Any, service: Any, worker: str) -> None:

@@ -23,7 +23,7 @@ export class Checks {
 
   #album(article) {
     if (!this.#albums.has(article)) {
-      this.#albums.set(article, new Album([], article.querySelector(".photos"), article.querySelector("[role=status]")));
+      this.#albums.set(article, new Album([], article.querySelector("ul.photos"), article.querySelector("[role=status]")));
     }
     return this.#albums.get(article);
   }

@@ -20,7 +20,7 @@ export class Lists {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const name of NAMES) this.#take(name, fresh, done);
     this.fetched = true;
-    await this.#remember();
+    await this.remember();
   }
 
   #take(name, fresh, done) {
@@ -31,7 +31,8 @@ export class Lists {
     else if (!old.isEqualNode(now)) old.replaceWith(now);
   }
 
-  async #remember() {
+  // What the page shows of them, for when there is no network.
+  async remember() {
     const rows = [...(part(document, "mine")?.querySelectorAll("li[data-id]") ?? [])];
     const reports = rows.map((row) => ({
       id: row.dataset.id,
@@ -51,7 +52,7 @@ export class Lists {
 }
 
 // Nobody loses what they are writing, or a photo that they took.
-const inUse = (old) => old.contains(document.activeElement) || old.querySelector("details[open], .photos li") !== null;
+const inUse = (old) => old.contains(document.activeElement) || old.querySelector("details[open], ul.photos li") !== null;
 const part = (root, name) => root.querySelector(`[data-live="${name}"]`);
 
 function row(title, at, state) {

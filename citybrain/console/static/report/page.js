@@ -43,8 +43,8 @@ async function changed() {
   strip.holds(items);
   count("mine", items.length);
   for (const { kind, path } of items) if (kind === "check") document.querySelector(`[data-case="${path?.split("/")[4]}"]`)?.remove();
+  count("tasks", document.querySelectorAll("#tasks article").length);
   show();
-  count("tasks", Number(document.querySelector("[data-live=tasks]")?.dataset.count ?? 0));
 }
 
 async function told(state) {
@@ -142,4 +142,5 @@ courier.send();
 position.locateIfAllowed();
 if (!shelf.lasting) strip.note(say("no_store"));
 else if (!(await install()) && !isSecureContext) strip.note(say("no_worker"));
-lists.refresh().then(changed);
+await (document.body.dataset.now ? lists.remember() : lists.refresh()); // a kept page has none
+await changed();
