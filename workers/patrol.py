@@ -74,8 +74,6 @@ def sweep(here: Installation, acting: Store) -> None:
     with acting.write() as tx:
         note_changes(tx, here)
     with acting.write() as tx:
-        filing.line_up(tx)
-        outbox.line_up(tx)
         make_partitions(tx, here.clock(), here.clock())
     # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols
     # take at once is the same and kept once.
@@ -84,6 +82,9 @@ def sweep(here: Installation, acting: Store) -> None:
 
 def walk_round(here: Installation, acting: Store) -> None:
     follow_up(acting, here.city, here.clock())
+    with acting.write() as tx:
+        filing.line_up(tx)
+        outbox.line_up(tx)
     here.ringer.ring(*waiting_queues(here))
     with acting.write() as tx:
         number_committed(tx)
