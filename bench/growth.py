@@ -31,7 +31,8 @@ from citybrain.store.tables import cases, events, stream, work_orders
 
 PAGES = {
     "first page": "/",
-    "its refresh": "/fragments/desk",
+    "its refresh": "/fragments/desk?cards=1",
+    "its map": "/fragments/points?box=115,23,117.5,25.5",
     "events": "/api/v1/events?limit=50",
     "events waiting": "/api/v1/events?state=received&limit=50",
     "events of a domain in a county": "/api/v1/events?domain=fire&division=441402&limit=50",

@@ -19,6 +19,7 @@ from citybrain.console.door import Visitor, page_routes, see
 from citybrain.console.filters import Filters, asked, counted, filters_of, href, title
 from citybrain.console.groundmap import view_of
 from citybrain.console.rendering import render
+from citybrain.console.views import views_of
 from citybrain.installation import Installation
 from citybrain.intake.reading import SKEW_MS
 from citybrain.keys import Key, May, cases_visible
@@ -53,6 +54,7 @@ def _desk(request: Request, key: Key, here: Installation) -> Response:
     with here.store.read() as tx:
         rows = reading.list_cases(tx, key, here, asked(filters) | {"cursor": cursor, "limit": PAGE})
         cards = cards_of(tx, key, here)
+        saved = views_of(tx, key)
     return render(
         request,
         "desk.html",
@@ -63,6 +65,8 @@ def _desk(request: Request, key: Key, here: Installation) -> Response:
         filters=filters,
         href=lambda **changes: href(filters, changes),
         counted=counted,
+        views=saved,
+        here_is=href(filters, {}),
         export=lambda ending: href(filters, {}, f"/exports/cases.{ending}"),
         divisions=_divisions(filters, key, here),
         own_domains=domains_of(key, here),

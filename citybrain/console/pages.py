@@ -15,6 +15,7 @@ from citybrain.console import (
     queuepage,
     reporting,
     signing,
+    views,
 )
 from citybrain.console.rendering import FOLDER, OwnFiles, render
 
@@ -23,6 +24,7 @@ __all__ = ["render", "routes", "static"]
 routes = APIRouter(include_in_schema=False)
 for _page in (
     signing,
+    views,
     desk,
     queuepage,
     bulkpage,

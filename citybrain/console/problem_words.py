@@ -48,6 +48,7 @@ _DETAILS = (
     (re.compile(r"is unknown, expired or revoked"), "密钥不正确、已过期或已停用。"),
     (re.compile(r"the store cannot|not acknowledged"), "系统暂时不可用，没有任何改动，请稍后再试。"),
     (re.compile(r"unforeseen"), "系统出错，已记入日志，没有任何改动。"),
+    (re.compile(r"^at most (\d+) views"), "常用视图已满，请先删除一个。"),
     (re.compile(r"only quarantined events are replayed"), "只有隔离中的事件才能重新处理。"),
     (re.compile(r"only failed and pending deliveries"), "只有失败或待推送的消息才能重推。"),
     (re.compile(r"may not post to the domain"), "您的密钥不能向该领域上报。"),

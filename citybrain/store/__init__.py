@@ -8,10 +8,11 @@ from citybrain.store import (
     edition_tables,
     ledger_tables,
     silence_tables,
+    view_tables,
 )
 from citybrain.store.database import Store
 
 __all__ = [
     "Store", "appeal_tables", "attachment_tables", "coverage_tables", "dispatch_tables", "edition_tables",
-    "ledger_tables", "silence_tables",
+    "ledger_tables", "silence_tables", "view_tables",
 ]  # fmt: skip

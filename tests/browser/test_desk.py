@@ -292,3 +292,16 @@ def test_what_the_list_shows_can_be_taken_along(page: Page, shift: Shift, late: 
     assert "路灯不亮，甲" in lines[1]
     xlsx = page.request.get(f"{shift.service.url}{href}".replace(".csv", ".xlsx"))
     assert xlsx.body().startswith(b"PK")
+
+
+def test_a_view_is_saved_under_a_name_and_taken_away_again(page: Page, shift: Shift) -> None:
+    page.goto(f"{shift.service.url}/cases?status=triage&q=暂无")
+    page.get_by_label("存为视图").fill("无名目")
+    page.get_by_role("button", name="保存").click()
+    view = page.get_by_role("list", name="常用视图").get_by_role("link", name="无名目")
+    expect(view).to_have_attribute("aria-current", "true")
+    page.goto(f"{shift.service.url}/")
+    view.click()
+    expect(rows(page).get_by_role("link")).to_have_text(["暂无名目之事"])
+    page.get_by_role("button", name="删除视图 无名目").click()
+    expect(page.get_by_role("list", name="常用视图")).to_have_count(0)

@@ -11,7 +11,7 @@ import "./bulk.js";
 import "./keyboard.js";
 
 const page = document.body.dataset;
-const wide = getComputedStyle(document.querySelector(".list")).getPropertyValue("--bench") === "1";
+const wide = queue.wide();
 const MAP_EVERY = 4_000; // ms, while cases change
 
 let mapLooked = 0;

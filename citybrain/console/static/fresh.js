@@ -16,6 +16,7 @@ const PATIENCE = 8_000;
 const page = document.body.dataset;
 const changed = new Set();
 const moved = new Set();
+const told = new WeakMap(); // when the server last told a row
 let newer = 0;
 let asked = 0;
 let counted = performance.now();
@@ -31,9 +32,11 @@ export function happened(message) {
   ask();
 }
 
-export function everything() {
-  for (const row of queue.inSight()) changed.add(row.dataset.id);
-  ask();
+// Of the rows in sight those that were told longer ago than that, in ms.
+export function everything(ago = 0) {
+  const old = queue.inSight().filter((row) => performance.now() - (told.get(row) ?? 0) >= ago);
+  for (const row of old) changed.add(row.dataset.id);
+  if (old.length || !ago) ask();
 }
 
 function ask() {
@@ -81,6 +84,7 @@ function take(fresh) {
     if (!row) continue;
     if (row.dataset.order !== now.dataset.order) moved.add(row.dataset.id);
     morph(row, now);
+    told.set(row, performance.now());
   }
   newer = Number(fresh.querySelector(".rows").dataset.newer);
   tell();
@@ -122,4 +126,5 @@ document.addEventListener("click", (event) => {
   if (event.target.closest?.("#newer")) reload();
 });
 document.addEventListener("visibilitychange", () => document.hidden || everything());
-setInterval(everything, AT_LATEST);
+document.addEventListener("scrollend", () => everything(AT_LATEST), { capture: true });
+setInterval(() => everything(), AT_LATEST);

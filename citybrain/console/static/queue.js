@@ -3,6 +3,7 @@
 import { fetched } from "./page.js";
 
 const list = document.querySelector(".list");
+const together = new Set(); // marked for one action
 const heard = { current: [], marked: [] };
 let current = null;
 let fetching = null;
@@ -10,7 +11,8 @@ let fetching = null;
 export const rows = () => [...list.querySelectorAll("tr[data-id]")];
 export const row = (id) => (id ? list.querySelector(`tr[data-id="${CSS.escape(id)}"]`) : null);
 export const currentId = () => current;
-export const marked = () => rows().filter((each) => each.getAttribute("aria-selected") === "true");
+export const marked = () => rows().filter((each) => together.has(each.dataset.id));
+export const wide = () => getComputedStyle(list).getPropertyValue("--bench") === "1"; // there is room for the workbench
 export const on = (what, then) => heard[what].push(then);
 
 // `from` says who chose it: the list, the map or the address.
@@ -40,21 +42,24 @@ export function step(by) {
 export function mark(id) {
   const one = row(id);
   if (!one) return;
-  one.setAttribute("aria-selected", String(one.getAttribute("aria-selected") !== "true"));
+  if (!together.delete(id)) together.add(id);
+  dress(one);
   for (const then of heard.marked) then();
 }
 
 export function unmark() {
-  for (const each of marked()) each.setAttribute("aria-selected", "false");
+  together.clear();
+  rows().forEach(dress);
   for (const then of heard.marked) then();
 }
 
 // Rows that are in sight, and a few beyond: what is worth asking for again.
 export function inSight() {
   const { top, bottom } = list.querySelector(".rows").getBoundingClientRect();
+  const [from, to] = [Math.max(top, 0) - 200, Math.min(bottom, innerHeight) + 200];
   return rows().filter((each) => {
     const box = each.getBoundingClientRect();
-    return box.bottom > top - 200 && box.top < bottom + 200;
+    return box.bottom > from && box.top < to;
   });
 }
 
@@ -67,15 +72,16 @@ export function wire() {
   table?.setAttribute("aria-multiselectable", "true");
   const link = list.querySelector(".more a[data-cursor]");
   if (link) watching.observe(link);
+  for (const then of heard.marked) then();
 }
 
 function dress(each) {
   each.tabIndex = each.dataset.id === current ? 0 : -1;
-  each.setAttribute("aria-selected", "false");
+  each.setAttribute("aria-selected", String(together.has(each.dataset.id)));
 }
 
 const watching = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && more(), {
-  root: list.querySelector(".rows"),
+  root: wide() ? list.querySelector(".rows") : null,
   rootMargin: "600px",
 });
 
@@ -107,7 +113,7 @@ async function more() {
 list.addEventListener("click", (event) => {
   const one = event.target.closest("tr[data-id]");
   if (!one || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-  if (getComputedStyle(list).getPropertyValue("--bench") !== "1") return; // on a phone links lead to the page
+  if (!wide()) return; // on a phone links lead to the page
   event.preventDefault();
   choose(one.dataset.id);
 });

@@ -1,0 +1,61 @@
+"""The pages' texts are complete: every key in every language, every key that is used, none that is not."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from citybrain.console.texts import LANGUAGES, language, t, table
+
+CONSOLE = Path(__file__).parents[2] / "citybrain/console"
+# Keys that a template or a module puts together: their section, and where the names come from.
+PUT_TOGETHER = {
+    "desk": {"overdue", "soon", "triage", "unsent", "quarantined", "working", "waiting"},
+    "column": {"number", "domain", "cell", "by", "reports", "opened"},
+    "keys": {"step", "enter", "first", "second", "third", "merge", "suspend", "select", "undo", "newer", "search", "go",
+             "help"},
+    "phone": {"locate_1", "locate_2", "locate_3", "todo_403", "todo_409", "todo_413", "todo_422"},
+}  # fmt: skip
+
+
+def keys() -> set[str]:
+    return {f"{section}.{name}" for section, names in table().items() for name in names}
+
+
+def used() -> set[str]:
+    pages = "".join(path.read_text() for path in [*CONSOLE.glob("*.py"), *CONSOLE.glob("templates/*.html")])
+    script, phone = (
+        "".join(path.read_text() for path in CONSOLE.glob(f"static/{each}*.js")) for each in ("", "report/")
+    )
+    together = {f"{section}.{name}" for section, names in PUT_TOGETHER.items() for name in names}
+    said = {key for call in re.findall(r"\bsay\(([^;]*)", script) for key in re.findall(r'"([a-z_]+)"', call)}
+    told = {
+        key for call in re.findall(r"\b(?:say|button)\(([^{)]*)", phone) for key in re.findall(r'"([a-z_]+)"', call)
+    }
+    actions = {f"action_{name}" for name in re.findall(r'\bact\("(\w+)"\)', script)}
+    called = set(re.findall(r"\bt\(['\"]([a-z_]+\.[a-z_]+)['\"]", pages))
+    scripted = {f"script.{key}" for key in said | actions} | {f"phone.{key}" for key in told}
+    return called | together | scripted
+
+
+def test_every_key_has_a_text_in_every_language_with_the_same_blanks() -> None:
+    for section, names in table().items():
+        for name, texts in names.items():
+            assert set(texts) == set(LANGUAGES), f"{section}.{name}"
+            assert all(texts.values()), f"{section}.{name}"
+            blanks = {language: sorted(re.findall(r"\{(\w+)\}", text)) for language, text in texts.items()}
+            assert len({tuple(each) for each in blanks.values()}) == 1, f"{section}.{name}: {blanks}"
+
+
+def test_every_key_that_is_used_exists_and_every_key_is_used() -> None:
+    assert used() - keys() == set()
+    assert keys() - used() == set()
+
+
+def test_a_text_is_in_the_language_of_whoever_is_answered() -> None:
+    assert t("script.newer", n=3) == "有 3 条新事件 (.)"
+    token = language.set("en")
+    assert t("script.newer", n=3) == "3 new (.)"
+    language.reset(token)
+    with pytest.raises(KeyError):
+        t("desk.nonsense")
