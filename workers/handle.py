@@ -30,6 +30,7 @@ from workers.process import heard, installation
 log = logging.getLogger(__name__)
 
 AT_ONCE = 1_000
+FEW = 32  # of a dead worker's events: one of them may have killed it
 SLICE_SECONDS = 2.0
 LEASE_MS = 10_000  # a batch takes a tenth of that; a dead worker's events wait no longer
 TRIES = 3
@@ -44,6 +45,7 @@ def received(event: Any) -> ColumnElement[bool]:
 
 
 FRESH = Lanes(events, received, lambda event: event.tries == 0, NEEDED)
+SECOND = Lanes(events, received, lambda event: event.tries == 1, NEEDED)
 AGAIN = Lanes(events, received, columns=NEEDED)
 
 
@@ -66,12 +68,12 @@ def _anything_due(here: Installation, domain: str) -> bool:
 
 
 def handle_batch(here: Installation, domain: str, room: PostRoom | None = None) -> int:
-    """Claims one batch and handles it; returns how many events it held. Fresh events go together; what was tried
-    before goes alone, so that one event that kills its worker takes no other along. `room` is this worker's, if it
-    delivers."""
+    """Claims one batch and handles it; returns how many events it held. Fresh events go together, at their second try
+    a few, then each alone: an event that kills its worker takes no other along for good, and the many that died with
+    it do not wait for one another. `room` is this worker's, if it delivers."""
     with here.store.write() as tx:
         fresh = claim_some(tx, FRESH, domain, AT_ONCE)
-        rows = fresh or claim_some(tx, AGAIN, domain, 1)
+        rows = fresh or claim_some(tx, SECOND, domain, FEW) or claim_some(tx, AGAIN, domain, 1)
     if not rows:
         return 0
     if not fresh and rows[0].tries > TRIES:

@@ -107,7 +107,13 @@ def test_signing_in_never_leads_to_another_host(visits: Any, keys: dict[str, str
 def test_pages_forbid_inline_script_and_frames(service: Any) -> None:
     headers = service.call("GET", "/login", key="").headers
     policy = {name.lower(): text for name, text in headers.items()}["content-security-policy"]
-    for part in ("default-src 'self'", "object-src 'none'", "frame-ancestors 'none'", "form-action 'self'"):
+    for part in (
+        "default-src 'self'",
+        "script-src 'self'",
+        "object-src 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    ):
         assert part in policy
     assert "unsafe" not in policy
 

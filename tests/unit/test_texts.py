@@ -14,6 +14,7 @@ PUT_TOGETHER = {
     "column": {"number", "domain", "cell", "by", "reports", "opened"},
     "keys": {"step", "enter", "first", "second", "third", "merge", "suspend", "select", "undo", "newer", "search", "go",
              "help"},
+    "phone": {"locate_1", "locate_2", "locate_3", "todo_403", "todo_409", "todo_413", "todo_422"},
 }  # fmt: skip
 
 
@@ -23,12 +24,18 @@ def keys() -> set[str]:
 
 def used() -> set[str]:
     pages = "".join(path.read_text() for path in [*CONSOLE.glob("*.py"), *CONSOLE.glob("templates/*.html")])
-    script = "".join(path.read_text() for path in CONSOLE.glob("static/*.js"))
+    script, phone = (
+        "".join(path.read_text() for path in CONSOLE.glob(f"static/{each}*.js")) for each in ("", "report/")
+    )
     together = {f"{section}.{name}" for section, names in PUT_TOGETHER.items() for name in names}
     said = {key for call in re.findall(r"\bsay\(([^;]*)", script) for key in re.findall(r'"([a-z_]+)"', call)}
+    told = {
+        key for call in re.findall(r"\b(?:say|button)\(([^{)]*)", phone) for key in re.findall(r'"([a-z_]+)"', call)
+    }
     actions = {f"action_{name}" for name in re.findall(r'\bact\("(\w+)"\)', script)}
     called = set(re.findall(r"\bt\(['\"]([a-z_]+\.[a-z_]+)['\"]", pages))
-    return called | together | {f"script.{key}" for key in said | actions}
+    scripted = {f"script.{key}" for key in said | actions} | {f"phone.{key}" for key in told}
+    return called | together | scripted
 
 
 def test_every_key_has_a_text_in_every_language_with_the_same_blanks() -> None:

@@ -35,7 +35,7 @@ export class Outbox {
   }
 
   async photoSent(item, version) {
-    await this.#advance({ ...item, photos: item.photos.slice(1), version, refused: undefined });
+    await this.#advance({ ...item, photos: item.photos.slice(1), version: version ?? item.version, refused: undefined });
   }
 
   async #advance(item) {
