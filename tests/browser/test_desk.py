@@ -285,6 +285,7 @@ def _stale(route: Any, case_id: str) -> str:
 
 def test_what_the_list_shows_can_be_taken_along(page: Page, shift: Shift, late: str) -> None:
     page.goto(f"{shift.service.url}/cases?overdue=1")
+    page.get_by_text("筛选条件").click()
     href = page.get_by_role("link", name="导出 CSV").get_attribute("href")
     lines = page.request.get(f"{shift.service.url}{href}").body().decode("utf-8-sig").splitlines()
     assert lines[0].startswith("编号,案件,领域")
