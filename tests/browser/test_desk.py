@@ -149,6 +149,18 @@ def test_a_click_on_the_map_chooses_the_nearest_case_or_tells_who_is_responsible
     expect(page).not_to_have_url(re.compile("case="))
 
 
+def test_without_the_map_the_desk_works_and_says_what_to_do(visits: Any, shift: Shift, late: str) -> None:
+    visit = visits()
+    visit.allowed.append("404")
+    visit.context.route("**/vendor/leaflet/*", lambda route: route.fulfill(status=404))
+    page = visit.signed_in(shift.key)
+    expect(page.locator("#map-note")).to_contain_text("地图组件没有安装")
+    expect(page.locator("#live-state")).to_have_text("实时")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(pane(page).get_by_role("heading", level=1)).to_have_text("路灯不亮，甲")
+
+
 def test_what_happens_changes_rows_in_place_and_waits_behind_a_counter(page: Page, shift: Shift) -> None:
     first = shift.report("路灯不亮，丁")
     page.reload()

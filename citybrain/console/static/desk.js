@@ -15,16 +15,17 @@ const wide = queue.wide();
 const MAP_EVERY = 4_000; // ms, while cases change
 
 let mapLooked = 0;
+let mapped = false;
 
 queue.wire();
 queue.on("current", (id, row, from) => {
   address.keep("case", id);
   if (id && wide) pane.openCase(id);
-  if (wide && from !== "map") map.show(row?.dataset.lat ? [Number(row.dataset.lat), Number(row.dataset.lng)] : null);
+  if (mapped && from !== "map") map.show(row?.dataset.lat ? [Number(row.dataset.lat), Number(row.dataset.lng)] : null);
 });
 
 if (wide) {
-  map.open(
+  mapped = map.open(
     (id, at) => {
       queue.choose(id, "map");
       map.show(at);
@@ -38,7 +39,7 @@ if (wide) {
   const chosen = address.chosenCase();
   if (chosen) queue.choose(chosen, "address");
   fresh.onFresh(() => {
-    if (performance.now() - mapLooked < MAP_EVERY) return;
+    if (!mapped || performance.now() - mapLooked < MAP_EVERY) return;
     mapLooked = performance.now();
     map.look();
   });

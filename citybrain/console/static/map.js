@@ -1,12 +1,11 @@
 // The map: our own polygons as its ground, the queue's cases on it, and what somebody clicks.
 
-import "./vendor/leaflet/leaflet.js";
 import * as address from "./address.js";
 import { cells, ink, outlines } from "./ground.js";
 import { mark } from "./marks.js";
 import { say } from "./said.js";
 
-const L = globalThis.L;
+const L = globalThis.L; // of the script before this one; nothing where it was not brought along
 const NEAR = 18; // pixels from a click to the case that is meant
 const CLOSE = 13; // the zoom at which a selected case is shown
 const FAR = 10.5; // and below: marks are smaller
@@ -23,7 +22,13 @@ let chosen = false;
 let onCase = () => {};
 let onPlace = () => {};
 
+// Whether there is a map: queue and case work without one too.
 export function open(hearCase, hearPlace) {
+  if (!L) {
+    told.textContent = say("no_map");
+    told.hidden = false;
+    return false;
+  }
   onCase = hearCase;
   onPlace = hearPlace;
   map = L.map("map", { preferCanvas: true, attributionControl: false, zoomControl: false, zoomSnap: 0.5, minZoom: 7, maxZoom: 18 });
@@ -46,6 +51,7 @@ export function open(hearCase, hearPlace) {
   map.on("click", clicked);
   new ResizeObserver(() => map.invalidateSize({ animate: false })).observe(map.getContainer());
   look();
+  return true;
 }
 
 function clicked({ latlng, containerPoint }) {

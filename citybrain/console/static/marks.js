@@ -7,7 +7,7 @@ const COLOURS = { overdue: "--red", soon: "--amber", triage: "--pink", running: 
 const SIDES = { overdue: 3, soon: 4, triage: 4 };
 const HOLLOW = new Set(["triage", "paused"]);
 
-const Mark = L.CircleMarker.extend({
+const Mark = L?.CircleMarker.extend({
   _updatePath() {
     const { _renderer: renderer, _point: point, _radius: radius, options } = this;
     if (!renderer._drawing || this._empty()) return;
