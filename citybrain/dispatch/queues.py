@@ -15,7 +15,7 @@ from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.stream import Change, record_changes
 
 CLOCK = "clock"  # the actor of what only the passing of time decided
-MISSING, UNREACHABLE, DISABLED = "missing_endpoint", "unreachable", "disabled"
+QUEUES = MISSING, UNREACHABLE, DISABLED = "missing_endpoint", "unreachable", "disabled"
 _HELD = deliveries.c.status == literal_column("'held'")
 
 

@@ -1,6 +1,7 @@
 """What stands in the record at one moment, as figures: what waits, what is late, what needs a person. Only questions
 that an index of what is in work answers, so that they cost the same whatever lies behind."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -11,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, text
 from citybrain.casework.case import Status
 from citybrain.casework.reading import TICKING
 from citybrain.dispatch.delivery import held_count
+from citybrain.dispatch.queues import QUEUES, stuck
 from citybrain.installation import Installation
 from citybrain.store.database import now_ms
 from citybrain.store.dispatch_tables import STILL_PENDING, UNSENT, deliveries, endpoints
@@ -28,6 +30,7 @@ def standing(tx: Connection, here: Installation) -> Iterator[Metric]:
     yield from _cases(tx, here, now)
     yield from _deliveries(tx, now)
     yield from _endpoints(tx)
+    yield from _stuck(tx, here, now)
     yield from _ledger(tx)
     acting, until = tx.execute(
         select(func.count(), func.max(leases.c.lease_until)).where(leases.c.lease_until > now_ms())
@@ -133,8 +136,16 @@ def _endpoints(tx: Connection) -> Iterator[Metric]:
     answered: Figures = [((row.name,), (row.succeeded_at or 0) / 1000) for row in known]
     yield gauges("citybrain_endpoint_enabled", "1, or 0 for one that is switched off.", label, enabled)
     yield gauges("citybrain_endpoint_failures", "Failed attempts since its last success.", label, failures)
+    unreachable: Figures = [((row.name,), row.opened_at is not None) for row in known]
+    yield gauges("citybrain_endpoint_unreachable", "1 while its breaker is open: probes only.", label, unreachable)
     last = "citybrain_endpoint_last_success_timestamp_seconds"
     yield gauges(last, "When it last answered 2xx; 0 for never.", label, answered)
+
+
+def _stuck(tx: Connection, here: Installation, now: int) -> Iterator[Metric]:
+    late = Counter(each.queue for each in stuck(tx, here.city.file.webhooks.patience) if each.due_at < now)
+    help_ = "Endpoints, and departments without one, whose messages wait for longer than the city has patience."
+    yield gauges("citybrain_stuck_queues", help_, ("queue",), [((queue,), late[queue]) for queue in QUEUES])
 
 
 def _ledger(tx: Connection) -> Iterator[Metric]:
