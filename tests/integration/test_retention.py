@@ -1,6 +1,7 @@
 """What the city's rules of retention erase goes, when its time has come and its case has ended; all else stays."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from desk import ADMIN, Desk
@@ -13,7 +14,7 @@ from steps import BODIES
 from citybrain.casework import attachments as photos
 from citybrain.cityfile import RetentionTable, check_file, read_toml
 from citybrain.config import BUILTIN_CITY
-from citybrain.dispatch.endpoint import replay
+from citybrain.dispatch.again import Replay, replay
 from citybrain.intake.photo import read_photo
 from citybrain.keys import open_session
 from citybrain.operations import retention
@@ -24,6 +25,7 @@ from citybrain.store.tables import cases, events, keys, reporters, sessions, wor
 
 pytestmark = both_stores
 ALL = RetentionTable(reporters_days=30, photos_days=30, messages_days=30, failed_attempts_days=30)
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
 REPORTER = {"name": "陈小明", "phone": "13800001234"}
 
 
@@ -125,7 +127,7 @@ def test_erased_bodies_are_not_replayed_and_an_erased_photo_may_come_again(desk:
     apply(desk)
     endpoint = next(row.endpoint_id for row in desk.rows(deliveries))
     with desk.here.store.write() as tx:
-        assert replay(tx, endpoint, 0, "liu", desk.now) == 1, "of two that were delivered"
+        assert replay(tx, endpoint, Replay(since=EVER), "liu", desk.now) == 1, "of two that were delivered"
     assert left(desk)["photos"] == 1
     attach(desk, second, 640)
     assert left(desk)["photos"] == 2
