@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 FEW = "--rounds 1 --seconds 0.2 --events 60 --idle 2 --batch 20 --connections 4 --no-profile --no-chart"
 
 
+@pytest.mark.long
 def test_the_bench_writes_its_tables(tmp_path: Path, editions: Path) -> None:
     (tmp_path / "editions").symlink_to(editions)
     argv = [sys.executable, "-m", "bench", *FEW.split(), "--peers", "", "--work", str(tmp_path)]

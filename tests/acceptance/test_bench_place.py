@@ -5,9 +5,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.long
 def test_the_locators_bench_writes_its_tables_and_its_plot(tmp_path: Path) -> None:
     few = ["--polygons", "60", "--points", "50", "400", "--levels", "4", "30", "--no-postgis"]
     drawn = [] if (plots := find_spec("matplotlib") is not None) else ["--no-chart"]

@@ -23,6 +23,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         made.end()
 
 
+@pytest.mark.long
 def test_1000_events_survive_the_death_of_the_master(new_service: Any, receiver: Receiver, watched: Watched) -> None:
     service: Service = new_service(CITYBRAIN_REDIS_URL=watched.url)
     service.start()

@@ -33,6 +33,7 @@ def follow(guide: str, folder: Path, editions: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_another_city_is_made_by_following_its_guide(tmp_path: Path, editions: Path) -> None:
     told = follow("new-city.md", tmp_path, editions)
@@ -45,6 +46,7 @@ def test_another_city_is_made_by_following_its_guide(tmp_path: Path, editions: P
     assert '"lead": "works"' in told
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_another_domain_is_made_by_following_its_guide(tmp_path: Path, editions: Path) -> None:
     told = follow("new-domain.md", tmp_path, editions)

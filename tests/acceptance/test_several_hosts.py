@@ -58,6 +58,9 @@ class Town:
         return bool(holder) and holder.endswith(f":{host.running['patrol'].pid}")
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory, editions: Path) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("town")

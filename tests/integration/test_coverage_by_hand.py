@@ -6,6 +6,7 @@ import time
 from datetime import date
 from pathlib import Path
 
+import pytest
 from desk import Desk
 from fastapi.testclient import TestClient
 from independent.coverage_by_hand import ByHand, export
@@ -117,6 +118,7 @@ def _somewhere(here: Installation, chance: random.Random, level: str) -> str:
     return path[chance.choice([each for each in path if each == level] * 3 + ["city"])]
 
 
+@pytest.mark.long
 def test_a_year_of_every_village_is_computed_in_seconds(desk: Desk) -> None:
     """2,269 villages x 11 industries x 365 days, each village with evidence every month in all five domains."""
     here, record = desk.here, Proven(desk.here.store)
