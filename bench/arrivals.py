@@ -1,6 +1,7 @@
 """When each event's webhook came: written by the receiver, read by the bench, through a file both have in memory."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -12,8 +13,8 @@ class Arrivals:
     the receiver counted: all messages, distinct webhook-ids, signatures that do not fit."""
 
     def __init__(self, path: Path, events: int) -> None:
-        mode = "r+" if path.exists() else "w+"
-        whole = np.memmap(path, np.float64, mode, shape=(len(COUNTS) + events,))  # type: ignore[call-overload]
+        mode: Literal["r+", "w+"] = "r+" if path.exists() else "w+"
+        whole = np.memmap(path, np.float64, mode, shape=(len(COUNTS) + events,))
         self._counts, self.times = whole[: len(COUNTS)], whole[len(COUNTS) :]
 
     def count(self, what: str, number: int = 1) -> None:

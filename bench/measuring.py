@@ -179,7 +179,7 @@ class Running(Generic[C]):
         came = times > 0
         each = self._plan.batch if way == "batch" else 1
         acknowledged = np.repeat(posted.acknowledged, each)[: len(reports)]
-        return Latency(1000 * posted.waits, 1000 * (times - acknowledged)[came])
+        return Latency(1000 * posted.waits, (1000 * (times - acknowledged)[came]).tolist())
 
     async def _post(self, way: str, reports: Sequence[bytes], rate: float | None = None) -> Posted:
         """`rate` in events a second; without it, as fast as it goes."""

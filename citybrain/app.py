@@ -55,7 +55,7 @@ def build(here: Installation) -> FastAPI:
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
-        here.locator  # noqa: B018 - the ground is read before the first request
+        _ = here.locator  # the ground is read before the first request
         keep_for_good()
         watch.start()
         yield

@@ -5,7 +5,7 @@ in the end refuse whoever still wants to write. The service knows nothing of it.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, Table, func, select, tuple_
 from sqlalchemy import column as column_
 from sqlalchemy import table as table_
 
@@ -17,13 +17,16 @@ TARGET = "moving_to"  # which copy has begun; its rows are in the new database w
 AT_ONCE = 500
 KEYS = ("k1", "k2", "k3")
 
+_noted = table_(NOTED, column_("number"), column_("name"), *map(column_, KEYS))
+_target = table_(TARGET, column_("token"))
+
 
 def begin(tx: Connection, tables: Sequence[Table], token: str) -> None:
     """From here on every change is noted."""
     forget(tx, tables)
     tx.exec_driver_sql(f"CREATE TABLE {NOTED} (number INTEGER PRIMARY KEY, name TEXT, k1, k2, k3)")
     tx.exec_driver_sql(f"CREATE TABLE {TARGET} (token TEXT)")
-    tx.execute(table_(TARGET, column_("token")).insert().values(token=token))
+    tx.execute(_target.insert().values(token=token))
     for table in tables:
         for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
             keys = [f"{row}.{column.name}" for column in table.primary_key.columns]
@@ -37,8 +40,7 @@ def begun(tx: Connection) -> str | None:
     """The token of a copy that was begun and not ended."""
     if not tx.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = ?", (TARGET,)).first():
         return None
-    token: str = tx.exec_driver_sql(f"SELECT token FROM {TARGET}").scalar_one()  # noqa: S608
-    return token
+    return token_in(tx)
 
 
 def forget(tx: Connection, tables: Sequence[Table]) -> None:
@@ -63,18 +65,23 @@ def close(tx: Connection, tables: Sequence[Table], where: str) -> None:
             )
 
 
+def token_in(tx: Connection) -> str:
+    """Of the copy that the database names, either one."""
+    token: str = tx.execute(select(_target.c.token)).scalar_one()
+    return token
+
+
 def last(tx: Connection) -> int:
     """The number of the newest change."""
-    number: int = tx.exec_driver_sql(f"SELECT coalesce(max(number), 0) FROM {NOTED}").scalar_one()  # noqa: S608
+    number: int = tx.execute(select(func.coalesce(func.max(_noted.c.number), 0))).scalar_one()
     return number
 
 
 def changed(tx: Connection, table: Table, after: int, until: int) -> Iterator[tuple[list[Any], list[dict[str, Any]]]]:
     """The keys that changed after the one number and until the other, some at a time, and the rows that they have."""
     width = len(table.primary_key.columns)
-    keys = ", ".join(KEYS[:width])
-    between = f"SELECT DISTINCT {keys} FROM {NOTED} WHERE name = ? AND number > ? AND number <= ?"  # noqa: S608
-    found = tx.exec_driver_sql(between, (table.name, after, until)).all()
+    between = (_noted.c.name == table.name) & (_noted.c.number > after) & (_noted.c.number <= until)
+    found = tx.execute(select(*(_noted.c[key] for key in KEYS[:width])).where(between).distinct()).all()
     for start in range(0, len(found), AT_ONCE):
         some = [tuple(row) for row in found[start : start + AT_ONCE]]
         rows = tx.execute(select(table).where(with_keys(table, some))).mappings()

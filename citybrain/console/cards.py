@@ -30,7 +30,7 @@ def cards_of(tx: Connection, key: Key, here: Installation) -> dict[str, int]:
         .where(UNSETTLED, events.c.state.in_(("received", "quarantined")), within(key, here.city, events))
         .group_by(events.c.state)
     )
-    by_state = {state: number for state, number in tx.execute(unsettled)}  # noqa: C416 - rows are no pairs to mypy
+    by_state = {row[0]: row[1] for row in tx.execute(unsettled)}
     cards |= {"quarantined": by_state.get("quarantined", 0), "waiting": by_state.get("received", 0)}
     return cards | ({"unsent": unsent(tx, key, here)} if key.may(May.READ_DISPATCH) else {})
 
