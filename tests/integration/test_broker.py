@@ -36,9 +36,12 @@ def start() -> Iterator[Start]:
 
 
 def fill(url: str, count: int = 200) -> None:
+    """Sets keys and waits until the server has written them: it puts that off while its disk is busy."""
     with client(url) as connection:
         for number in range(count):
             connection.set(f"key{number}", "x" * 50)
+        written, _ = connection.waitaof(1, 0, 60_000)
+        assert written == 1
 
 
 def size(url: str) -> int:
