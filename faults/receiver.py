@@ -92,6 +92,8 @@ class Receiver:
             await asyncio.sleep(3600)
         elif manner == "drip":
             for byte in ANSWERS["500"] * 100:
+                if writer.is_closing():  # the sender has had enough
+                    return False
                 writer.write(bytes([byte]))
                 await asyncio.sleep(DRIP_SECONDS)
         elif manner in ANSWERS:
