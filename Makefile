@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-long second-city phrases check bench bench-short bench-place bench-endpoints bench-hours faults \
+.PHONY: run test test-again test-long second-city phrases check bench bench-short bench-place bench-endpoints bench-hours faults \
         faults-short lock clean help
 
 help:            ## this list
@@ -14,6 +14,9 @@ run: $(VENV)/.run ## install into .venv and start everything with a demonstratio
 
 test: $(VENV)/.dev ## install and run the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-again:      ## the tests that failed last, one after the other with nothing beside them
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1
 
 test-long: $(VENV)/.dev ## the tests that take longest: many events, several hosts, benches (two minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
