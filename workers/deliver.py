@@ -101,10 +101,11 @@ class PostRoom:
         """Takes what is due, as far as there is room, and leaves the sending to the loop."""
         while True:
             with self._here.store.write() as tx:
+                begun = time.monotonic()  # the leases begin later, however long the commit may take
                 found = claim_due(tx, self._turns, self._room, IN_FLIGHT - self.size())
             if not found:
                 return
-            self._take(found, time.monotonic() + BEGIN_SECONDS)
+            self._take(found, begun + BEGIN_SECONDS)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._sender.close(), self._loop).result(1)

@@ -1,8 +1,10 @@
 """The post room: what is claimed goes out beside the worker, and a slow receiver holds up nobody but itself."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -10,10 +12,12 @@ import pytest
 from desk import Desk
 from postgres import both_stores, refusing
 from posting import end_leases, until
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from citybrain.dispatch.lane import START
+from citybrain.store.database import Store
 from citybrain.store.dispatch_tables import attempts, deliveries
+from workers import deliver
 from workers.deliver import PostRoom
 
 pytestmark = both_stores
@@ -96,6 +100,35 @@ def test_an_unforeseen_error_while_recording_gives_the_places_back_too(
         room.claim()
         until(lambda: receiver.messages and not room.size())
     assert desk.rows(attempts) == []
+
+
+def test_a_worker_that_stood_still_before_its_claim_was_committed_sends_nothing(
+    desk: Desk, room: PostRoom, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease may have ended meanwhile, and another worker may be sending."""
+    desk.endpoint("good", url=receiver.url)
+    desk.open()
+    monkeypatch.setattr(deliver, "BEGIN_SECONDS", 0.2)
+    with standing_still(desk.here.store, 0.4):
+        room.claim()
+        until(lambda: not room.size())
+    assert receiver.messages == []
+    assert (desk.row(deliveries).status, desk.row(deliveries).tries) == ("pending", 0)
+    monkeypatch.undo()
+    room.claim()
+    until(lambda: desk.row(deliveries).status == "delivered")
+
+
+@contextmanager
+def standing_still(store: Store, seconds: float) -> Iterator[None]:
+    """Who has written something stops for so long before its commit."""
+
+    def stop(_: Any) -> None:
+        time.sleep(seconds)
+
+    event.listen(store.engine, "commit", stop)
+    yield
+    event.remove(store.engine, "commit", stop)
 
 
 def rename(desk: Desk, table: str, name: str) -> None:
