@@ -8,6 +8,9 @@ from citybrain.console import (
     casepage,
     coveragepage,
     desk,
+    endpointform,
+    endpointlist,
+    endpointpage,
     eventpage,
     exporting,
     groundmap,
@@ -34,6 +37,9 @@ for _page in (
     casepage,
     eventpage,
     coveragepage,
+    endpointlist,
+    endpointform,  # before the page: `new` is no endpoint
+    endpointpage,
     reporting,
     phone,
 ):
