@@ -14,6 +14,7 @@ from citybrain.console import (
     eventpage,
     exporting,
     groundmap,
+    keypage,
     phone,
     queuepage,
     reporting,
@@ -40,6 +41,7 @@ for _page in (
     endpointlist,
     endpointform,  # before the page: `new` is no endpoint
     endpointpage,
+    keypage,
     reporting,
     phone,
 ):
