@@ -12,6 +12,7 @@ from citybrain.console.choices import Group, Option
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
+from citybrain.console.texts import named
 from citybrain.dispatch import api
 from citybrain.dispatch.signature import V1, sm3_is_here
 from citybrain.installation import Installation
@@ -102,7 +103,9 @@ def _page(
         wrong={error.field for error in problem.errors} if problem else set(),
         places=places(here, typed.get("divisions", [])),
         types=[
-            Group(domain.manifest.domain.name, [each for group in choices.types(here, code) for each in group.options])
+            Group(
+                named(domain.manifest.domain), [each for group in choices.types(here, code) for each in group.options]
+            )
             for code, domain in here.domains.items()
         ],
         sm3=sm3_is_here(),

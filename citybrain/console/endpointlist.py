@@ -96,7 +96,7 @@ def left(stuck: dict[str, Any], now: int) -> Countdown:
     since, due = (datetime.fromisoformat(stuck[name]).timestamp() for name in ("since", "due_at"))
     rest = due - now / 1000
     if rest < 0:
-        return Countdown("overdue", "▲", t("endpoints.overdue", span=clock_face(rest)), stuck["due_at"])
+        return Countdown("overdue", "▲", t("countdown.overdue", span=clock_face(rest)), stuck["due_at"])
     soon = rest < SOON * (due - since)
-    text = t("endpoints.left", span=clock_face(rest))
+    text = t("countdown.left", span=clock_face(rest))
     return Countdown("soon" if soon else "running", "◆" if soon else "●", text, stuck["due_at"])

@@ -14,7 +14,7 @@ from citybrain.console.endpointform import places
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.console.story import department_name
-from citybrain.console.texts import section
+from citybrain.console.texts import named, section
 from citybrain.installation import Installation
 from citybrain.keys import May
 from citybrain.listing import Cursor
@@ -74,7 +74,7 @@ def _names(found: dict[str, Any], here: Installation) -> dict[str, dict[str, str
     """Of the codes of all scopes."""
     divisions, departments = ({code for each in found["items"] for code in each[kind]} for kind in LISTS[1:3])
     return {
-        "domains": {code: domain.manifest.domain.name for code, domain in here.domains.items()},
+        "domains": {code: named(domain.manifest.domain) for code, domain in here.domains.items()},
         "divisions": {code: place_name(here.city, code) for code in divisions},
         "departments": {code: department_name(here, code) for code in departments},
         "duties": {},
