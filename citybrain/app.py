@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from citybrain.access import asking
-from citybrain.api import health, places, registers, roots, sessions, stream, vacancies
+from citybrain.api import health, keys, places, registers, roots, sessions, stream, vacancies
+from citybrain.api.key_uses import Uses
 from citybrain.casework import api as casework
 from citybrain.casework import attachment_api, explaining, silence_api
 from citybrain.console import pages, reference
@@ -51,14 +52,17 @@ def build(here: Installation) -> FastAPI:
     committer = Committer(partial(file, installation=here))
     share = here.config.api_processes
     intake = Intake(here, committer, Rates(EVENTS_PER_SECOND / share, EVENTS_AT_ONCE / share, here.clock))
-    sequencer, watch = stream.Sequencer(here), Watch(here)
+    keyring = Keyring(here.store, here.clock)
+    sequencer, watch, uses = stream.Sequencer(here), Watch(here), Uses(here.store, keyring)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         _ = here.locator  # the ground is read before the first request
         keep_for_good()
         watch.start()
+        uses.start()
         yield
+        uses.close()
         watch.close()
         sequencer.close()
         committer.close()
@@ -71,9 +75,9 @@ def build(here: Installation) -> FastAPI:
     room = Room(here.config.bodies_mib * MIB)
     app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES, room=room, on_disk=("/api/v1/editions",))
     app.add_middleware(Observed, doors=COUNTED, took=figures.acknowledged)
-    app.state.installation, app.state.keyring = here, Keyring(here.store, here.clock)
+    app.state.installation, app.state.keyring = here, keyring
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures
-    later = (places, registers, vacancies, roots, sessions, stream, health, metrics, reference, pages)
+    later = (places, registers, vacancies, roots, keys, sessions, stream, health, metrics, reference, pages)
     cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
     for module in (reading, explaining, *cased, dispatch, editions, indicators, performance_api, *later):
         app.include_router(module.routes)

@@ -15,8 +15,10 @@ from sqlalchemy import (
     Row,
     Table,
     and_,
+    bindparam,
     exists,
     false,
+    func,
     insert,
     not_,
     or_,
@@ -240,6 +242,14 @@ def revoke_key(tx: Connection, name: str, now: int, actor: str) -> None:
     append_to_city(tx, Entry("key.revoked", actor, {"name": name}), now)
 
 
+def record_uses(tx: Connection, used: Mapping[str, int]) -> None:
+    """When keys were used last, in ms by name; another process may have seen a later use."""
+    mine = (keys.c.name == bindparam("of")) & (func.coalesce(keys.c.used_at, 0) < bindparam("at"))
+    tx.execute(
+        update(keys).where(mine).values(used_at=bindparam("at")), [{"of": name, "at": at} for name, at in used.items()]
+    )
+
+
 class Keyring:
     """All valid keys in memory, re-read when they may be stale: a request costs a dictionary and a hash."""
 
@@ -248,6 +258,7 @@ class Keyring:
         self._read_at = -REFRESH_SECONDS * 1000
         self._by_prefix: dict[str, tuple[bytes, int | None, Key]] = {}
         self._by_name: dict[str, Key] = {}
+        self._used: dict[str, int] = {}
 
     def bearer(self, authorization: str | None) -> Key:
         scheme, _, plain = (authorization or "").partition(" ")
@@ -262,11 +273,20 @@ class Keyring:
         same = hmac.compare_digest(known, _hash(plain))
         if key is None or not same or (expires_at is not None and expires_at <= self._clock()):
             raise Problem(401, "this key is unknown, expired or revoked")
+        self._used[key.name] = self._clock()
         return key
 
     def named(self, name: str) -> Key | None:
+        """Of a session's key, which is used by that."""
         self._refresh()
-        return self._by_name.get(name)
+        if key := self._by_name.get(name):
+            self._used[name] = self._clock()
+        return key
+
+    def take_uses(self) -> dict[str, int]:
+        """When each key was used last, in ms, of those that were used since this was asked."""
+        used, self._used = self._used, {}
+        return dict(used)  # whoever looked up a key meanwhile may still write into the old one
 
     def is_fresh(self) -> bool:
         """Whether a key is looked up without reading the store."""

@@ -38,7 +38,19 @@ REASONS = (
     (re.compile(r"valid boolean"), "boolean"),
     (re.compile(r"greater than or equal to (?P<n>\d+)"), "least"),
     (re.compile(r"less than or equal to (?P<n>\d+)"), "most"),
-    (re.compile(r"^Input should be '"), "no_choice"),
+    (re.compile(r"^Input should be '|is no state of"), "no_choice"),
+    (re.compile(r"^['\"](?P<what>.*)['\"] is none of this city's"), "unknown_code"),
+    (re.compile(r"may not reach this address"), "refused_address"),
+    (re.compile(r"user names and passwords"), "credentials"),
+    (re.compile(r"speaks another protocol"), "port"),
+    (re.compile(r"address of the web|^only http|names no host|is no (host|IP)|short form|^the (port cannot|address (has|is too))"), "no_address"),
+    (re.compile(r"at least 1 item"), "choose_one"),
+    (re.compile(r"where no case is named"), "since_or_case"),
+    (re.compile(r"^it is required"), "required"),
+    (re.compile(r"SM3"), "no_sm3"),
+    (re.compile(r"^a key of the role"), "no_duties"),
+    (re.compile(r"^(?P<what>.*) is no period"), "no_period"),
+    (re.compile(r"too many months"), "months"),
 )
 DETAILS = (
     (re.compile(r"^no such division"), "no_division"),
@@ -53,6 +65,12 @@ DETAILS = (
     (re.compile(r"only failed and pending deliveries"), "retry"),
     (re.compile(r"may not post to the domain"), "no_domain"),
     (re.compile(r"another event was posted under"), "posted"),
+    (re.compile(r"^an endpoint named"), "endpoint_name"),
+    (re.compile(r"^the secret was rotated"), "rotated"),
+    (re.compile(r"^name .*: letters, digits"), "key_name"),
+    (re.compile(r"^a key named"), "key_taken"),
+    (re.compile(r"is the last admin key"), "last_admin"),
+    (re.compile(r"^no valid key"), "no_key"),
 )
 _ACTED = re.compile(r"^(?P<actor>\S+) acted first \((?P<action>\w+), (?P<at>[^)]+)\)")
 

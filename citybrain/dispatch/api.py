@@ -12,7 +12,7 @@ from citybrain.dispatch import again
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.again import Replay, Retries
 from citybrain.dispatch.attempts import with_attempts
-from citybrain.dispatch.health import counted, health, lately
+from citybrain.dispatch.health import counted, health, in_state, lately
 from citybrain.dispatch.queues import Stuck, stuck
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, narrowed, within
@@ -38,9 +38,14 @@ def create_endpoint(key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
 
 
 @routes.get("/endpoints")
-def list_endpoints(key: Asker, here: Here, cursor: Cursor = None, limit: Limit = 50) -> dict[str, Any]:
+def list_endpoints(
+    key: Asker, here: Here, state: Word = None, cursor: Cursor = None, limit: Limit = 50
+) -> dict[str, Any]:
+    """`state`: well, failing, unreachable, disabled, untried."""
     key.require(May.READ_DISPATCH)
-    query = select(endpoints).where(endpoints.c.deleted_at.is_(None), _visible_endpoints(key, here))
+    query = select(endpoints).where(endpoints.c.deleted_at.is_(None), visible_endpoints(key, here))
+    if state:
+        query = query.where(in_state(state))
     with here.store.read() as tx:
         order = [(endpoints.c.name, False), (endpoints.c.id, False)]
         found = page(tx, query, order, cursor, limit, lambda row: {"row": row})
@@ -53,7 +58,7 @@ def list_endpoints(key: Asker, here: Here, cursor: Cursor = None, limit: Limit =
 def show_endpoint(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
     key.require(May.READ_DISPATCH)
     with here.store.read() as tx:
-        visible = select(endpoints.c.id).where(endpoints.c.id == endpoint_id, _visible_endpoints(key, here))
+        visible = select(endpoints.c.id).where(endpoints.c.id == endpoint_id, visible_endpoints(key, here))
         if tx.execute(visible).first() is None:
             raise not_found("endpoint")
         return _shown(endpoint_.find(tx, endpoint_id), here, counted(tx, [endpoint_id])[endpoint_id])
@@ -99,9 +104,13 @@ def test_endpoint(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
 @routes.post("/endpoints/{endpoint_id}/rotate-secret")
 def rotate(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
     """Both secrets sign for a day."""
+    return rotate_as_seen(endpoint_id, key, here, None)
+
+
+def rotate_as_seen(endpoint_id: str, key: Key, here: Installation, seen: int | None) -> dict[str, Any]:
     key.require(May.MANAGE)
     with here.store.write() as tx:
-        return {"secret": endpoint_.rotate_secret(tx, endpoint_id, key.name, here.clock())}
+        return {"secret": endpoint_.rotate_secret(tx, endpoint_id, key.name, here.clock(), seen)}
 
 
 @routes.post("/endpoints/{endpoint_id}/enable")
@@ -133,7 +142,7 @@ def delivery_queues(key: Asker, here: Here) -> dict[str, Any]:
     key.require(May.READ_DISPATCH)
     now = here.clock()
     with here.store.read() as tx:
-        found = stuck(tx, here.city.file.webhooks.patience, _visible(key, here))
+        found = stuck(tx, here.city.file.webhooks.patience, visible(key, here))
     return {"items": [_stuck(each, now, here) for each in found], "next": None}
 
 
@@ -149,7 +158,7 @@ def list_deliveries(
 ) -> dict[str, Any]:
     """The newest first, each with its attempts; `status`: pending, delivered, failed, held."""
     key.require(May.READ_DISPATCH)
-    query = select(deliveries).where(_visible(key, here))
+    query = select(deliveries).where(visible(key, here))
     asked = ((deliveries.c.endpoint_id, endpoint), (deliveries.c.status, status), (deliveries.c.case_id, case))
     for column, value in asked:
         if value:
@@ -177,7 +186,7 @@ def retry_many(key: Asker, here: Here, body: JsonBody) -> dict[str, Any]:
     key.require(May.RETRY)
     ids = list(dict.fromkeys(_asked(Retries, body, "retry", here).ids))
     with here.store.write() as tx:
-        was = again.retry(tx, ids, _visible(key, here), key.name, here.clock())
+        was = again.retry(tx, ids, visible(key, here), key.name, here.clock())
     here.ringer.ring(DISPATCH)
     outcome = {None: "not_found", "failed": "retried", "pending": "retried"}
     return {"results": [{"id": id_, "outcome": outcome.get(was.get(id_), "not_retried")} for id_ in ids]}
@@ -188,7 +197,7 @@ def retry_delivery(delivery_id: str, key: Asker, here: Here) -> dict[str, Any]:
     """Due at once, with its whole schedule before it again."""
     key.require(May.RETRY)
     with here.store.write() as tx:
-        was = again.retry(tx, [delivery_id], _visible(key, here), key.name, here.clock())
+        was = again.retry(tx, [delivery_id], visible(key, here), key.name, here.clock())
         if delivery_id not in was:
             raise not_found("delivery")
         if was[delivery_id] not in ("failed", "pending"):
@@ -236,12 +245,12 @@ def _switch(endpoint_id: str, enabled: bool, key: Key, here: Installation) -> di
     return _shown(row, here)
 
 
-def _visible(key: Key, here: Installation) -> ColumnElement[bool]:
+def visible(key: Key, here: Installation) -> ColumnElement[bool]:
     """Test messages belong to no domain: only who sees every domain and division sees them."""
     return within(key, here.city, deliveries)
 
 
-def _visible_endpoints(key: Key, here: Installation) -> ColumnElement[bool]:
+def visible_endpoints(key: Key, here: Installation) -> ColumnElement[bool]:
     """Those that received, or could receive, something in the key's scope."""
     if not key.domains and not key.divisions:
         return true()

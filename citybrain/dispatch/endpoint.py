@@ -111,8 +111,18 @@ def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], ci
     log_change(tx, "endpoint.changed", endpoint_id, actor, now, changed=sorted(change))
 
 
-def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int) -> str:
+def sign_until(row: Row[Any], now: int) -> int | None:
+    """Until when the secret before this one signs too."""
+    times: list[int] = [each["until"] for each in row.secrets if each["until"] and each["until"] > now]
+    return max(times, default=None)
+
+
+def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int, seen: int | None = None) -> str:
+    """`seen`: until when the secret before signs, as somebody knew it who asked; 0: no longer. Who asks twice by
+    mistake would end a secret that receivers still use. Raises Problem 409."""
     row = find_to_change(tx, endpoint_id)
+    if seen is not None and seen != (sign_until(row, now) or 0):
+        raise Problem(409, "the secret was rotated meanwhile; nothing was changed: look again before the next rotation")
     secret = new_secret()
     still = [{"secret": row.secrets[0]["secret"], "until": now + OVERLAP_MS}]
     secrets = [{"secret": secret, "until": None}, *still]

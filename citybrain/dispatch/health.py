@@ -1,15 +1,19 @@
 """How endpoints are: well, failing, unreachable or disabled, since when; what waits for them, how fast they answer."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select
 
 from citybrain.city import City
 from citybrain.clock import rfc3339
-from citybrain.store.dispatch_tables import STILL_PENDING, attempts, deliveries
+from citybrain.dispatch.pace import percentile
+from citybrain.problem import invalid
+from citybrain.store.dispatch_tables import STILL_PENDING, attempts, deliveries, endpoints
 from citybrain.store.lanes import in_lanes_of
 
+STATES = ("well", "failing", "unreachable", "disabled", "untried")
 LAST = 200  # deliveries whose attempts say how fast an endpoint answers
 Waiting = Mapping[str, tuple[int, int]]  # by endpoint: how many, and the gravest grade
 OWNER = func.substr(deliveries.c.lane, literal_column("1"), literal_column("32"))
@@ -24,6 +28,31 @@ def state_of(row: Row[Any]) -> str:
     if row.failures:
         return "failing"
     return "well" if row.succeeded_at is not None else "untried"
+
+
+def in_state(state: str) -> ColumnElement[bool]:
+    """The endpoints of which `state_of` says this."""
+    enabled, reached = endpoints.c.enabled.is_(True), endpoints.c.opened_at.is_(None)
+    succeeded = endpoints.c.succeeded_at.isnot(None)
+    answering = enabled & reached & (endpoints.c.failures == 0)
+    conditions = {
+        "disabled": ~enabled,
+        "unreachable": enabled & ~reached,
+        "failing": enabled & reached & (endpoints.c.failures > 0),
+        "well": answering & succeeded,
+        "untried": answering & ~succeeded,
+    }
+    if state not in conditions:
+        raise invalid("state", f"{state!r} is no state of an endpoint", "one of " + ", ".join(conditions))
+    return conditions[state]
+
+
+def states(tx: Connection, visible: ColumnElement[bool]) -> dict[str, int]:
+    """How many endpoints are in each state; `visible`: which may be seen."""
+    columns = (endpoints.c[name] for name in ("enabled", "opened_at", "failures", "succeeded_at"))
+    rows = tx.execute(select(*columns).where(endpoints.c.deleted_at.is_(None), visible))
+    found = Counter(map(state_of, rows))
+    return {state: found[state] for state in STATES}
 
 
 def counted(tx: Connection, endpoint_ids: Sequence[str]) -> dict[str, int]:
@@ -67,9 +96,5 @@ def lately(tx: Connection, endpoint_id: str, city: City) -> dict[str, Any]:
     taken = sorted(tx.execute(query).scalars())
     return {
         "oldest_waiting_at": rfc3339(min((at for at in made if at is not None), default=None), city.zone),
-        "attempts_ms": {"p50": _percentile(taken, 50), "p99": _percentile(taken, 99), "of": len(taken)},
+        "attempts_ms": {"p50": percentile(taken, 50), "p99": percentile(taken, 99), "of": len(taken)},
     }
-
-
-def _percentile(ordered: Sequence[int], percent: int) -> int | None:
-    return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)] if ordered else None

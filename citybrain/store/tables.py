@@ -295,6 +295,7 @@ keys = Table(
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
     Column("duties", Json, nullable=False, server_default=text("'[]'")),  # empty: all that the role may
+    Column("used_at", BigInteger),  # half a minute late at the most
 )
 sessions = Table(
     "sessions",

@@ -1,5 +1,5 @@
 // Elements stay the same while their texts change, so that focus, selection and scroll stay where they are. Attributes
-// that the page's own script keeps on an element are left alone.
+// that the page's own script or the reader keeps on an element are left alone.
 
 const OURS = new Set(["tabindex", "aria-selected", "aria-current"]);
 
@@ -19,7 +19,7 @@ export function morph(old, fresh) {
 }
 
 function attributes(old, fresh) {
-  const ours = (name) => OURS.has(name) && old.matches("tr[data-id]");
+  const ours = (name) => (name === "open" ? old.nodeName === "DETAILS" : OURS.has(name) && old.matches("tr[data-id]"));
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !ours(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value && !ours(name)) old.setAttribute(name, value);

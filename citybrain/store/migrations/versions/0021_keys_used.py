@@ -1,0 +1,20 @@
+"""When a key was used last.
+
+Revision of 2026-11-23.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0021"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("keys", sa.Column("used_at", sa.BigInteger()))
+
+
+def downgrade() -> None:
+    """Forward only: what is recorded stays."""
