@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from citybrain.console import (
+    boundarypage,
     bulkpage,
     casemap,
     casepage,
@@ -34,6 +35,7 @@ for _page in (
     casepage,
     eventpage,
     coveragepage,
+    boundarypage,
     reporting,
     phone,
 ):

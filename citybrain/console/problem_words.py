@@ -38,6 +38,9 @@ _REASONS = (
     (re.compile(r"greater than or equal to (\d+)"), r"不能小于 \1"),
     (re.compile(r"less than or equal to (\d+)"), r"不能大于 \1"),
     (re.compile(r"^Input should be '"), "没有这个选项"),
+    (re.compile(r"^no file$"), "没有选择文件"),
+    (re.compile(r"^unknown datum '(.*)': expected"), r"坐标系“\1”无法识别，应形如 EPSG:4527、cgcs2000、gcj02"),
+    (re.compile(r"is no date$"), "不是日期，应形如 2027-01-01"),
 )
 _ACTED = re.compile(r"^(?P<actor>\S+) acted first \((?P<action>\w+), (?P<at>[^)]+)\)")
 _DETAILS = (
@@ -49,6 +52,8 @@ _DETAILS = (
     (re.compile(r"the store cannot|not acknowledged"), "系统暂时不可用，没有任何改动，请稍后再试。"),
     (re.compile(r"unforeseen"), "系统出错，已记入日志，没有任何改动。"),
     (re.compile(r"^at most (\d+) views"), "常用视图已满，请先删除一个。"),
+    (re.compile(r"^another edition is being examined"), "另一个版本正在检查，请稍候再试。"),
+    (re.compile(r"^edition \S+ has errors"), "这个版本有错误，不能使用：修改文件后重新载入。"),
     (re.compile(r"only quarantined events are replayed"), "只有隔离中的事件才能重新处理。"),
     (re.compile(r"only failed and pending deliveries"), "只有失败或待推送的消息才能重推。"),
     (re.compile(r"may not post to the domain"), "您的密钥不能向该领域上报。"),
