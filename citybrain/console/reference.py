@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from citybrain.console.pages import render
+from citybrain.console.door import page_routes
+from citybrain.console.rendering import render
 from citybrain.intake.report import Report
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 
 
 def document_intake(app: FastAPI) -> None:

@@ -5,10 +5,11 @@ whoever is being answered, which the door sets before a page is made.
 """
 
 import tomllib
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from citybrain.routing.decision import LOST, TRIAGE
 
@@ -40,6 +41,25 @@ def word(name: str, code: object) -> str:
         return ""
     texts = table()[name].get(str(code))
     return texts[language.get()] if texts else str(code)
+
+
+def listed(parts: Iterable[object]) -> str:
+    """甲、乙、丙"""
+    return t("joint.comma").join(map(str, parts))
+
+
+class Named(Protocol):
+    """What a pack names in both languages: a city, a level, a domain, a type, an industry."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def name_en(self) -> str: ...
+
+
+def named(row: Named | Mapping[str, str]) -> str:
+    key = "name_en" if language.get() == "en" else "name"
+    return row[key] if isinstance(row, Mapping) else str(getattr(row, key))
 
 
 def section(name: str) -> dict[str, str]:

@@ -91,7 +91,8 @@ pane.addEventListener("submit", (event) => {
   event.preventDefault();
   const id = shown;
   if (pending.of(id)) return pending.tell(say("first"));
-  const what = `${form.closest("details")?.querySelector("summary").textContent ?? ""}「${pane.querySelector("h1").textContent}」`;
+  const action = form.closest("details")?.querySelector("summary").textContent ?? "";
+  const what = say("action_on", { action, title: pane.querySelector("h1").textContent });
   form.closest("details")?.removeAttribute("open");
   pending.add({
     id,
@@ -109,7 +110,7 @@ async function acted(id, what, answer) {
   if (!fresh) return pending.tell(say("undelivered", { what }));
   if (id === shown) put(fresh);
   const refused = fresh.page.querySelector(".said, [role=alert]");
-  if (refused) pending.tell(`${what}：${refused.textContent.trim()}`);
+  if (refused) pending.tell(say("refused", { what, why: refused.textContent.trim() }));
   else pending.tell(say("acted", { what }));
 }
 
