@@ -19,6 +19,7 @@ from citybrain.casework import attachment_api, explaining, silence_api
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.editions import api as editions
+from citybrain.editions.sending import UPLOAD_BYTES
 from citybrain.editions.watch import Watch
 from citybrain.indicators import api as indicators
 from citybrain.indicators import performance_api
@@ -43,7 +44,8 @@ Door = Callable[[Request, Key], Awaitable[Response]]
 LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/events/batch": BATCH_BYTES,
     "/api/v1/locate": places.LOCATE_BYTES,
-    "/api/v1/editions": editions.UPLOAD_BYTES,
+    "/api/v1/editions": UPLOAD_BYTES,
+    "/boundaries": UPLOAD_BYTES,
     "/attachments": PHOTO_BYTES,
 }
 
@@ -73,7 +75,7 @@ def build(here: Installation) -> FastAPI:
     figures = metrics.Figures(here)
     app.add_middleware(Doors, doors=doors)
     room = Room(here.config.bodies_mib * MIB)
-    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES, room=room, on_disk=("/api/v1/editions",))
+    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES, room=room, on_disk=("/api/v1/editions", "/boundaries"))
     app.add_middleware(Observed, doors=COUNTED, took=figures.acknowledged)
     app.state.installation, app.state.keyring = here, keyring
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures

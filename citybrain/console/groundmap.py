@@ -1,10 +1,19 @@
 """The ground of the map, from our own polygons alone: outlines of the coarse levels as shapes, the finest levels as one
-image in the map's own projection. An edition never changes, so each is drawn once and kept by the browser for good."""
+image in the map's own projection. An edition never changes, so each is drawn once a machine, into a file beside the
+edition's own, and kept by the browser for good."""
 
 import gzip
+import hashlib
 import io
-from functools import lru_cache
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from functools import cache
 from math import isfinite
+from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,7 +27,9 @@ from citybrain.access import Here
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.ground import demonstration_note
 from citybrain.console.rendering import FOR_GOOD
+from citybrain.editions import listing
 from citybrain.installation import Installation
+from citybrain.keys import Key, May
 from citybrain.problem import invalid, not_found
 from geo.locator import Locator
 
@@ -32,26 +43,31 @@ INK = {"cell": (1, (128, 140, 150, 110)), "village": (2, (90, 105, 118, 200))}  
 
 Box = tuple[float, float, float, float]  # west, south, east, north
 
+log = logging.getLogger(__name__)
+_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}")
+_boxes: dict[str, Box] = {}
+_drawing = Lock()
+
 routes = page_routes()
 
 
 @routes.get("/ground/{edition}/outlines.json")
-def outlines(edition: str, request: Request, _key: Visitor, here: Here) -> Response:
-    packed = _outlines(_locator(edition, here))
+def outlines(edition: str, request: Request, key: Visitor, here: Here) -> Response:
+    packed = kept(edition, key, here, "outlines", _outlines)
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(packed, headers=_KEPT | {"Content-Encoding": "gzip"}, media_type="application/json")
     return Response(gzip.decompress(packed), headers=_KEPT, media_type="application/json")
 
 
 @routes.get("/ground/{edition}/cells.png")
-def cells(edition: str, _key: Visitor, here: Here) -> Response:
-    return Response(_image(_locator(edition, here)), headers=_KEPT, media_type="image/png")
+def cells(edition: str, key: Visitor, here: Here) -> Response:
+    return Response(kept(edition, key, here, "cells", _image), headers=_KEPT, media_type="image/png")
 
 
 @routes.get("/ground/{edition}/cells.json")
-def shapes(edition: str, _key: Visitor, here: Here, box: Annotated[str, Query(max_length=100)]) -> Response:
+def shapes(edition: str, key: Visitor, here: Here, box: Annotated[str, Query(max_length=100)]) -> Response:
     """The finest levels' polygons that touch a small box."""
-    locator, (west, south, east, north) = _locator(edition, here), box_of(box)
+    locator, (west, south, east, north) = _locator(edition, key, here), box_of(box)
     told: list[dict[str, Any]] = []
     for level in DRAWN:
         if (layer := locator.edition.layers.get(level)) is None:
@@ -94,19 +110,54 @@ def view_of(here: Installation) -> dict[str, Any]:
     }
 
 
-def _locator(edition: str, here: Installation) -> Locator:
-    if edition != here.locator.edition.id:
+def _locator(edition: str, key: Key, here: Installation) -> Locator:
+    """Of the edition in use, or another for who may see those. Raises Problem 404, or 409 for one with errors."""
+    if edition == here.locator.edition.id:
+        return here.locator
+    if not key.may(May.READ_EDITIONS):
         raise not_found("edition in use")
-    return here.locator
+    return listing.locator(here, edition)
 
 
-@lru_cache(maxsize=2)
+def kept(edition: str, key: Key, here: Installation, what: str, draw: Callable[[Locator], bytes]) -> bytes:
+    """What was drawn of an edition by this version of the program, by whichever process came first."""
+    known = edition == here.locator.edition.id or key.may(May.READ_EDITIONS)
+    if not known or not _ID.fullmatch(edition):
+        raise not_found("edition in use")
+    path = here.config.data / "editions" / f"{edition}.{_drawn_by()}.{what}"
+    if not path.is_file():
+        with _drawing:
+            if not path.is_file():
+                return _keep(path, draw(_locator(edition, key, here)))
+    return path.read_bytes()
+
+
+def _keep(path: Path, drawn: bytes) -> bytes:
+    """Beside it and renamed, so that nobody reads half of it; a full disk costs the next one the drawing."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
+        with os.fdopen(handle, "wb") as out:
+            out.write(drawn)
+        os.replace(name, path)
+    except OSError as error:
+        log.warning("the drawing %s could not be kept: %s", path.name, error)
+    return drawn
+
+
+@cache
+def _drawn_by() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+
+
 def _box(locator: Locator) -> Box:
-    west, south, east, north = shapely.total_bounds(next(iter(locator.edition.layers.values())).polygons).tolist()
-    return west, south, east, north
+    """Remembered by the edition's id: whoever holds on to a locator holds all its ground."""
+    if (found := _boxes.get(locator.edition.id)) is None:
+        ground = next(iter(locator.edition.layers.values())).polygons
+        west, south, east, north = shapely.total_bounds(ground).tolist()
+        found = _boxes[locator.edition.id] = west, south, east, north
+    return found
 
 
-@lru_cache(maxsize=2)
 def _outlines(locator: Locator) -> bytes:
     """GeoJSON by level, simplified so that neighbours still share every corner."""
     told = {}
@@ -123,7 +174,6 @@ def _outlines(locator: Locator) -> bytes:
     return gzip.compress(orjson.dumps(told), 6)
 
 
-@lru_cache(maxsize=2)
 def _image(locator: Locator) -> bytes:
     """Where the polygon changes from one pixel to the next there is a line; rows are as far apart as Mercator has them,
     so that the image lies right from north to south."""

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from citybrain.console import (
     appearance,
+    boundarypage,
     bulkpage,
     casemap,
     casepage,
@@ -44,6 +45,7 @@ for _page in (
     endpointform,  # before the page: `new` is no endpoint
     endpointpage,
     keypage,
+    boundarypage,
     reporting,
     phone,
 ):

@@ -51,6 +51,9 @@ REASONS = (
     (re.compile(r"^a key of the role"), "no_duties"),
     (re.compile(r"^(?P<what>.*) is no period"), "no_period"),
     (re.compile(r"too many months"), "months"),
+    (re.compile(r"^no file$"), "no_file"),
+    (re.compile(r"^unknown datum '(?P<what>.*)': expected"), "no_crs"),
+    (re.compile(r"is no date$"), "no_date"),
 )
 DETAILS = (
     (re.compile(r"^no such division"), "no_division"),
@@ -61,6 +64,8 @@ DETAILS = (
     (re.compile(r"the store cannot|not acknowledged"), "store"),
     (re.compile(r"unforeseen"), "unforeseen"),
     (re.compile(r"^at most (\d+) views"), "views"),
+    (re.compile(r"^another edition is being examined"), "examining"),
+    (re.compile(r"^edition \S+ has errors"), "edition"),
     (re.compile(r"only quarantined events are replayed"), "replay"),
     (re.compile(r"only failed and pending deliveries"), "retry"),
     (re.compile(r"may not post to the domain"), "no_domain"),

@@ -1,35 +1,23 @@
 """Editions 边界版本 by HTTP: load files, read reports, try an edition out, activate it."""
 
 import asyncio
-import shutil
-import tempfile
-import threading
-from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
 from citybrain.access import Asker, Here
 from citybrain.clock import to_datetime, to_ms
 from citybrain.editions import listing
-from citybrain.editions.loading import load
-from citybrain.editions.naming import ALL, WORDS, day_of, given_files
-from citybrain.editions.rerouting import dry_run, reroute
-from citybrain.installation import Installation
-from citybrain.intake.body import MIB
-from citybrain.keys import Key, May, cases_visible, events_visible
-from citybrain.problem import Problem, invalid
-from geo.datum import UnknownDatum
+from citybrain.editions.naming import ALL, WORDS
+from citybrain.editions.rerouting import MOST_EVENTS, dry_run, reroute
+from citybrain.editions.sending import load_form
+from citybrain.keys import May, cases_visible, events_visible
+from citybrain.problem import invalid
 
 routes = APIRouter(prefix="/api/v1", tags=["editions 边界版本"])
-UPLOAD_BYTES = 256 * MIB
-MOST_EVENTS = 200_000  # rerouted by one request; the command line has no limit
 GEOJSON = "application/geo+json"
 FORM = {  # for the reference: a framework would parse the files before asking for a key
     "schema": {
@@ -38,7 +26,6 @@ FORM = {  # for the reference: a framework would parse the files before asking f
         "additionalProperties": {"type": "string", "format": "binary"},
     }
 }
-_loading = threading.Lock()
 
 
 @routes.get("/editions")
@@ -60,56 +47,9 @@ async def load_edition(request: Request, key: Asker, here: Here) -> Response:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise invalid("body", "no multipart/form-data", "send a file for each level, as a form with files does")
     async with request.form(max_files=10, max_fields=20) as form:
-        return await asyncio.to_thread(_load, form, key, here)
-
-
-def _load(form: FormData, key: Key, here: Installation) -> Response:
-    if not _loading.acquire(blocking=False):
-        raise Problem(429, "another edition is being examined", retry_after=10)
-    try:
-        with tempfile.TemporaryDirectory(prefix="citybrain-") as folder:
-            files = _files(form, Path(folder), here)
-            texts = {name: str(value) for name, value in form.items() if not isinstance(value, UploadFile)}
-            for name in texts.keys() - set(WORDS):
-                raise invalid(name, "no such part of an edition", f"one of {', '.join(WORDS)}, or a file a level")
-            given = given_files(files, texts, _fields(texts.get("fields", "{}")))
-            dated = day_of(texts.get("date"), here)
-            report = load(here, given, name=texts.get("name", dated)[:200], dated=dated, actor=key.name)
-    except UnknownDatum as error:
-        raise invalid("crs", str(error), "the coordinate system that the numbers really are in") from None
-    finally:
-        _loading.release()
-    status = 200 if report.pop("known", False) else 201
-    return JSONResponse(report, status, headers={"Location": f"/api/v1/editions/{report['id']}"})
-
-
-def _files(form: FormData, folder: Path, here: Installation) -> dict[str, tuple[Path, str]]:
-    files: dict[str, tuple[Path, str]] = {}
-    for name, upload in form.multi_items():
-        if not isinstance(upload, UploadFile):
-            continue
-        if name != ALL and name not in here.city.levels:
-            known = ", ".join([*map(here.city.level_in_english, here.city.levels), ALL])
-            raise invalid(name[:50], "no level of this city", f"call each file by its level: {known}")
-        if name in files:
-            raise invalid(name, "two files for one level", "one file a level")
-        path = folder / name
-        with path.open("wb") as out:
-            shutil.copyfileobj(upload.file, out, MIB)
-        files[name] = path, (upload.filename or name)[:100]
-    if not files:
-        raise invalid("body", "no file", f"a file for each level: {', '.join(here.city.levels)}")
-    return files
-
-
-def _fields(text: str) -> Mapping[str, Any]:
-    try:
-        fields = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise invalid("fields", "no JSON object", 'as in {"code": "XZQDM", "name": "XZQMC"}, or that by level')
-    return fields
+        report, known = await asyncio.to_thread(load_form, form.multi_items(), key.name, here)
+    headers = {"Location": f"/api/v1/editions/{report['id']}"}
+    return JSONResponse(report, 200 if known else 201, headers=headers)
 
 
 @routes.get("/editions/{edition_id}")

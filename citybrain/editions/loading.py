@@ -12,13 +12,15 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import shapely
+
 from citybrain.clock import rfc3339
 from citybrain.installation import Installation
 from citybrain.store.editions import Content, find, is_known, keep_edition
 from geo.divisions import LEVELS, Division, Divisions
 from geo.edition import Edition, digest_of, edition_id, edition_in, keep, source_counts
 from geo.fault import KINDS, Fault, counts, map_layer, most_telling
-from geo.layer import Progress
+from geo.layer import Layer, Progress
 from geo.reading import Given, Scheme
 
 SECONDS = 600  # for the examination of one edition
@@ -100,10 +102,15 @@ def _levels(edition: Edition, files: Mapping[str, Any], base: Mapping[str, Any])
     """Of each level where it is from: a file, the edition in use, or drawn because nobody has mapped it."""
     shown = {}
     for level, layer in edition.layers.items():
-        kept = level in base and len(base[level]) == len(layer) and base[level].codes.tolist() == layer.codes.tolist()
+        kept = level in base and _same(base[level], layer)
         origin = "file" if level in files else "edition in use" if kept else "drawn"
         shown[level] = {"polygons": len(layer), "from": origin, "sources": source_counts(layer), **files.get(level, {})}
     return shown
+
+
+def _same(one: Layer, other: Layer) -> bool:
+    same = one.codes.tolist() == other.codes.tolist()
+    return same and bool(shapely.equals_exact(one.polygons, other.polygons).all())
 
 
 def _job(here: Installation, given: Sequence[Given], dated: str, out: Path) -> Job:

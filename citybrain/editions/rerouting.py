@@ -18,6 +18,7 @@ from geo.place import PLACE_LEVELS, Place
 AT_ONCE = 2_000
 MOST_ITEMS = 1_000  # listed; all are counted
 MOST_PAIRS = 500
+MOST_EVENTS = 200_000  # rerouted by one request; the command line has no limit
 
 Codes = Mapping[str, str | None]
 

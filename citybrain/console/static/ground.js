@@ -16,20 +16,21 @@ const style = {
   cell: () => ({ color: ink("--edge"), weight: 0.5, opacity: 0.6, fill: false, interactive: false }),
 };
 
-export async function outlines(map, ground) {
+// In a pane of their own where it is not the only ground of the map: then it looks different and has no names.
+export async function outlines(map, ground, look = style, pane = "land") {
   const answer = await fetch(`/ground/${ground.edition}/outlines.json`).catch(() => null);
   if (!answer?.ok) return;
   const shapes = await answer.json();
-  map.createPane("land").style.zIndex = 300;
+  map.createPane(pane).style.zIndex = pane === "land" ? 300 : 290;
   const drawn = [];
   for (const [level, features] of Object.entries(shapes)) {
-    const layer = L.geoJSON(features, { style: style[level], pane: "land" }).addTo(map);
+    const layer = L.geoJSON(features, { style: look[level], pane }).addTo(map);
     drawn.push([level, layer]);
-    names(map, layer, level);
+    if (pane === "land") names(map, layer, level);
   }
   for (const [, layer] of [...drawn].reverse()) layer.bringToBack();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const [level, layer] of drawn) layer.setStyle(style[level]());
+    for (const [level, layer] of drawn) layer.setStyle(look[level]());
   });
 }
 
