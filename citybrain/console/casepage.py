@@ -14,10 +14,11 @@ from citybrain.casework.api import do_action
 from citybrain.casework.case import STEPS
 from citybrain.casework.hindrance import may
 from citybrain.city import City
-from citybrain.console import choices, story, words
+from citybrain.console import choices, story
 from citybrain.console.door import Form, Posted, Visitor, local, one, page_routes, problem_page, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
+from citybrain.console.texts import word
 from citybrain.dispatch.api import retry_delivery
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, mask
@@ -149,7 +150,7 @@ def _page(
             "regions": choices.regions(here.city),
             "order_options": [(each["id"], _order_words(each)) for each in case["work_orders"]],
             "appeal_options": [
-                (each["id"], f"{story.department_name(here, each['department'])}：{words.AGAINST[each['against']]}")
+                (each["id"], f"{story.department_name(here, each['department'])}：{word('against', each['against'])}")
                 for each in case["appeals"]
                 if each["outcome"] is None
             ],
@@ -181,7 +182,7 @@ def _thought_responsible(case: dict[str, Any]) -> str | None:
 
 
 def _order_words(order: dict[str, Any]) -> str:
-    role, status = words.word(words.ORDER_ROLE, order["role"]), words.word(words.ORDER_STATUS, order["status"])
+    role, status = word("order_role", order["role"]), word("order_status", order["status"])
     return f"{order['department_name'] or order['department']}（{role}，{status}）"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from citybrain.city import City
 from citybrain.clock import to_datetime
-from citybrain.console.words import STAGE_WORK
+from citybrain.console.texts import word
 from citybrain.deadline import UNITS
 
 SOON = 0.25  # of the limit is left
@@ -53,7 +53,7 @@ def countdown(
 
 
 def _of_stage(stage: Mapping[str, Any], now: int) -> Countdown:
-    name = STAGE_WORK[stage["name"]]
+    name = word("stage_work", stage["name"])
     left = (datetime.fromisoformat(stage["due_at"]) - to_datetime(now)).total_seconds()
     if left < 0:
         return Countdown("overdue", "▲", f"{name}超时 {clock_face(-left)}", stage["due_at"])

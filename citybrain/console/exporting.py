@@ -8,12 +8,11 @@ from fastapi import Request, Response
 
 from citybrain.access import Here
 from citybrain.casework import reading
-from citybrain.console import words
 from citybrain.console.countdown import countdown
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.filters import asked, filters_of, title
 from citybrain.console.rendering import place_path, type_name
-from citybrain.console.texts import t
+from citybrain.console.texts import t, word
 from citybrain.indicators.sheet import CSV, XLSX, Cell, csv_of, xlsx_of
 from citybrain.installation import Installation
 from citybrain.keys import Key, May
@@ -78,8 +77,8 @@ def _row(case: dict[str, Any], here: Installation) -> list[Cell]:
         type_name(here, case["domain"], case["type"]),
         place_path(case["place"]),
         (case["place"].get("cell") or {}).get("code"),
-        words.GRADE.get(case["grade"], case["grade"]),
-        words.word(words.STATUS, case["status"]),
+        word("grade", case["grade"]),
+        word("status", case["status"]),
         department.name if department else case["department"],
         f"{left.shape} {left.text}".strip(),
         left.due_at,

@@ -7,9 +7,8 @@ from urllib.parse import urlencode
 from fastapi import Request
 
 from citybrain.casework.case import Status
-from citybrain.console import words
 from citybrain.console.choices import place_name
-from citybrain.console.texts import t
+from citybrain.console.texts import t, table, word
 from citybrain.installation import Installation
 
 ASKED = ("domain", "division", "department", "status", "overdue", "soon", "q", "sort")
@@ -58,7 +57,7 @@ def title(filters: Mapping[str, str], here: Installation) -> str:
         parts.append(place_name(here.city, division))
     if department := here.city.departments.get(filters.get("department", "")):
         parts.append(department.name)
-    if (status := filters.get("status", "")) in words.STATUS:
-        parts.append(words.STATUS[status])
+    if (status := filters.get("status", "")) in table()["status"]:
+        parts.append(word("status", status))
     parts += [t(f"desk.{name}") for name in ("overdue", "soon") if _CHOICE.get(filters.get(name, ""))]
     return " · ".join(parts) or t("desk.all")

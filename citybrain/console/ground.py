@@ -1,7 +1,7 @@
 """What a reader must know about the ground below the answers: which levels' boundaries are not surveyed."""
 
 from citybrain.city import City
-from citybrain.console.words import SOURCE
+from citybrain.console.texts import table, word
 from geo.edition import Edition, source_counts
 
 HALF = 0.5
@@ -16,7 +16,7 @@ def demonstration_note(edition: Edition, city: City) -> str:
     for level, source in _known[edition.id].items():
         table = city.levels.get(level)
         by_source.setdefault(source, []).append(table.name if table else level)
-    parts = [f"{'、'.join(names)}界线为{SOURCE[source]}" for source, names in by_source.items()]
+    parts = [f"{'、'.join(names)}界线为{word('source', source)}" for source, names in by_source.items()]
     return f"演示数据：{'，'.join(parts)}" if parts else ""
 
 
@@ -25,7 +25,7 @@ def _unsure(edition: Edition) -> dict[str, str]:
     found: dict[str, str] = {}
     for level, layer in edition.layers.items():
         counts = source_counts(layer)
-        for source in SOURCE:
+        for source in table()["source"]:
             if len(layer) and counts.get(source, 0) / len(layer) > HALF:
                 found[level] = source
     return found

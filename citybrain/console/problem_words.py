@@ -2,8 +2,8 @@
 
 import re
 
-from citybrain.console import words
 from citybrain.console.rendering import moment
+from citybrain.console.texts import word
 from citybrain.problem import FieldError, Problem
 
 _REASONS = (
@@ -60,24 +60,24 @@ def in_words(problem: Problem) -> list[str]:
     """One sentence each: a conflict says who acted first, a wrong field which one."""
     if (case := problem.extra.get("case")) and "timeline" in case:
         last = case["timeline"][-1]
-        actor, action = words.word(words.ACTOR, last["actor"]), words.word(words.DONE, last["action"])
+        actor, action = word("actor", last["actor"]), word("done", last["action"])
         return [f"{actor} 已先行操作：{action}（{moment(last['at'])}）。下面是最新状态，请核对后再试。"]
     if "open_cases" in problem.extra:
-        parts = [f"{each['number']}（{words.STATUS[each['status']]}）" for each in problem.extra["open_cases"]]
+        parts = [f"{each['number']}（{word('status', each['status'])}）" for each in problem.extra["open_cases"]]
         return [f"下辖案件还没有全部办结，请先办结：{'、'.join(parts) or '有案件不在您的查看范围内'}。"]
     if legal := problem.extra.get("legal"):
-        names = "、".join(words.word(words.ACTION, each) for each in legal)
+        names = "、".join(word("action", each) for each in legal)
         return [f"案件状态已变，不能再做这一步。现在可以：{names}。"]
     if problem.errors:
         return [_field(error) for error in problem.errors]
     if found := _ACTED.search(problem.detail):
-        actor, action = words.word(words.ACTOR, found["actor"]), words.word(words.DONE, found["action"])
+        actor, action = word("actor", found["actor"]), word("done", found["action"])
         return [f"{actor} 已先行操作：{action}（{moment(found['at'])}）。"]
     return [next((text for pattern, text in _DETAILS if pattern.search(problem.detail)), problem.detail)]
 
 
 def _field(error: FieldError) -> str:
-    name = words.word(words.FIELD, error.field.removeprefix("body.").removeprefix("query."))
+    name = word("field", error.field.removeprefix("body.").removeprefix("query."))
     for pattern, text in _REASONS:
         if found := pattern.search(error.message):
             return f"{name}：{found.expand(text)}"

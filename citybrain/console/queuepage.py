@@ -6,15 +6,15 @@ from fastapi import Request, Response
 
 from citybrain.access import Here
 from citybrain.casework import reading
-from citybrain.console import words
 from citybrain.console.choices import Option, domains_of, place_name, queue_places
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.filters import counted
 from citybrain.console.rendering import render
+from citybrain.console.texts import table
 from citybrain.installation import Installation
 from citybrain.keys import UNLOCATED, Key, May
 
-COUNTS = tuple(words.COUNT)
+COUNTS = tuple(table()["count"])
 
 routes = page_routes()
 

@@ -16,10 +16,9 @@ from starlette.staticfiles import StaticFiles
 
 from citybrain.access import installation_of
 from citybrain.city import City
-from citybrain.console import words
 from citybrain.console.countdown import Countdown, countdown, span
 from citybrain.console.ground import demonstration_note
-from citybrain.console.texts import HTML, language, section, t
+from citybrain.console.texts import HTML, language, section, t, table, word
 from citybrain.keys import May
 
 FOLDER = Path(__file__).parent
@@ -33,7 +32,9 @@ HEADERS = {
     "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
     "Cache-Control": "no-store",
 }
-HAPPENINGS = " ".join(["event.received", "event.quarantined", *(f"case.{action}" for action in words.DONE)])  # streamed
+HAPPENINGS = " ".join(
+    ["event.received", "event.quarantined", *(f"case.{action}" for action in table()["done"])]
+)  # streamed
 FOR_GOOD = "max-age=31536000, immutable"
 mimetypes.add_type("text/javascript", ".js")  # some machines say text/plain, and a module must not be that
 
@@ -82,9 +83,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(
-        words=words, asset=address_of, word=words.word, May=May, t=t, section=section, happenings=HAPPENINGS
-    )
+    env.globals.update(asset=address_of, word=word, May=May, t=t, section=section, happenings=HAPPENINGS)
     env.filters.update(moment=moment, place_path=place_path, span=span)
     return env
 

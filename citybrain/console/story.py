@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from citybrain.clock import rfc3339
-from citybrain.console import words
 from citybrain.console.rendering import moment, place_path, type_name
-from citybrain.console.words import word
+from citybrain.console.texts import section, word
 from citybrain.installation import Installation
 
 MATCHES = 6  # further matches that are told; the whole list is in the API
@@ -62,7 +61,7 @@ def _match(each: Mapping[str, Any], domain: str, here: Installation) -> str:
         text = f"规则 {each.get('rule')} → {name}" + (f"（{tests}）" if tests else "")
     else:
         text = f"关键词{seen} → {name}" if seen else name
-    return text + (f"，未采用：{word(words.LOST_BECAUSE, each['lost'])}" if each.get("lost") else "，采用")
+    return text + (f"，未采用：{word('lost_because', each['lost'])}" if each.get("lost") else "，采用")
 
 
 def unfired(found: Mapping[str, Any], domain: str, here: Installation) -> list[str]:
@@ -96,7 +95,7 @@ def _terms(explanation: Mapping[str, Any], here: Installation, domain: str) -> l
     lines = []
     if grade := explanation.get("grade"):
         value = grade["value"]
-        name = f"{words.GRADE.get(value, value)} 级（{words.GRADE_NAME.get(value, '')}）"
+        name = f"{word('grade', value)} 级（{word('grade_name', value)}）"
         lines.append(f"{name}：{origin(grade.get('from'), here, domain)}")
     if limit := explanation.get("limit"):
         lines.append(f"处置时限 {limit_text(limit)}：{origin(limit.get('from'), here, domain)}")
@@ -117,7 +116,7 @@ def origin(source: str | None, here: Installation, domain: str) -> str:
 
 
 def limit_text(limit: Mapping[str, Any]) -> str:
-    return f"{limit['amount']:g} {word(words.UNIT, limit['unit'])}"
+    return f"{limit['amount']:g} {word('unit', limit['unit'])}"
 
 
 def _department(found: Mapping[str, Any] | None, here: Installation) -> list[str]:
@@ -150,7 +149,7 @@ def merge_limits(found: Mapping[str, Any]) -> str:
 
 def _basis(explanation: Mapping[str, Any]) -> list[str]:
     basis = explanation.get("basis") or {}
-    lines = [f"{name}：{basis[code]}" for code, name in words.BASIS.items() if code in basis]
+    lines = [f"{name}：{basis[code]}" for code, name in section("basis").items() if code in basis]
     return [f"决定时间：{moment(explanation['decided_at'])}", *lines] if explanation.get("decided_at") else lines
 
 
@@ -163,8 +162,8 @@ def timeline(entries: list[dict[str, Any]], domain: str, here: Installation) -> 
     return [
         Happened(
             entry["at"],
-            word(words.ACTOR, entry["actor"]),
-            word(words.DONE, entry["action"]),
+            word("actor", entry["actor"]),
+            word("done", entry["action"]),
             _told(entry["action"], entry["data"], domain, here),
         )
         for entry in entries
@@ -175,20 +174,18 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
     lines: list[str] = []
     if action == "feedback":
         moved = "" if data.get("effect", True) else "（已记录，未改变状态）"
-        who, answer = department_name(here, data.get("department")), word(words.FEEDBACK, data.get("status"))
+        who, answer = department_name(here, data.get("department")), word("feedback", data.get("status"))
         lines.append(f"{who}：{answer}{moved}")
     elif action in ("appealed", "judged"):
-        outcome = f"，{word(words.APPEAL_OUTCOME, data['outcome'])}" if data.get("outcome") else ""
-        lines.append(
-            f"{department_name(here, data.get('department'))}：{word(words.AGAINST, data['against'])}{outcome}"
-        )
+        outcome = f"，{word('appeal_outcome', data['outcome'])}" if data.get("outcome") else ""
+        lines.append(f"{department_name(here, data.get('department'))}：{word('against', data['against'])}{outcome}")
     elif action == "asked":
         asking = data.get("department")
         lines.append("申请部门：" + department_name(here, asking) if asking else "由中心人员提出")
     elif department := data.get("department"):
         lines.append("主办：" + department_name(here, department))
     if what := data.get("what"):
-        lines.append("申请事项：" + word(words.ACTION, what))
+        lines.append("申请事项：" + word("action", what))
     if assist := data.get("assist"):
         lines.append("协办：" + "、".join(department_name(here, code) for code in assist))
     if action == "reassigned" and data.get("before"):
@@ -196,12 +193,12 @@ def _told(action: str, data: Mapping[str, Any], domain: str, here: Installation)
     if data.get("type"):
         lines.append("类型：" + type_name(here, domain, data["type"]))
     if data.get("grade"):
-        lines.append(f"等级：{words.GRADE.get(data['grade'], data['grade'])} 级")
+        lines.append(f"等级：{word('grade', data['grade'])} 级")
     if data.get("rule"):
         lines.append("依据：" + _winner(str(data["rule"])))
     if reason := data.get("reason"):
-        automatic = words.SUPERVISED_BECAUSE | words.UNMUTED_BECAUSE | {"relocated": "位置更正后责任部门改变"}
-        known = words.LAPSED_BECAUSE if action == "lapsed" else words.TRIAGE_REASON | automatic
+        automatic = section("supervised_because") | section("unmuted_because") | {"relocated": "位置更正后责任部门改变"}
+        known = section("lapsed_because") if action == "lapsed" else section("triage_reason") | automatic
         lines.append("原因：" + known.get(reason, reason))
     if data.get("responsible") and action in ("returned", "feedback"):
         lines.append("认为应由：" + str(data["responsible"]))

@@ -1,6 +1,7 @@
 """The one table of what the pages say, in every language: a key, and its text in Chinese and English (`texts.toml`).
 
-`t("desk.title")` answers in the language of whoever is being answered, which the door sets before a page is made.
+`t("desk.title")` says one of them and `word("status", "closed")` the word for a code of the record, in the language of
+whoever is being answered, which the door sets before a page is made.
 """
 
 import tomllib
@@ -8,6 +9,8 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from citybrain.routing.decision import LOST, TRIAGE
 
 LANGUAGES = ("zh", "en")
 HTML = {"zh": "zh-CN", "en": "en"}
@@ -17,8 +20,11 @@ language: ContextVar[str] = ContextVar("language", default="zh")
 
 @cache
 def table() -> dict[str, dict[str, dict[str, str]]]:
-    """{section: {name: {language: text}}}."""
-    return tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
+    """{section: {name: {language: text}}}. What a decision says of itself is said so here too."""
+    texts = tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
+    texts["lost_because"] = {code: words._asdict() for code, words in LOST.items()}
+    texts["triage_reason"] |= {code: words._asdict() for code, words in TRIAGE.items()}
+    return texts
 
 
 def t(key: str, **values: Any) -> str:
@@ -28,6 +34,14 @@ def t(key: str, **values: Any) -> str:
     return text.format(**values) if values else text
 
 
+def word(name: str, code: object) -> str:
+    """The word for a code of the record, or the code itself: a new one must not make a page fail. Empty for none."""
+    if code is None or code == "":
+        return ""
+    texts = table()[name].get(str(code))
+    return texts[language.get()] if texts else str(code)
+
+
 def section(name: str) -> dict[str, str]:
-    """A whole section, for a page's script."""
+    """A whole section: for a page's script, or to choose from."""
     return {key: texts[language.get()] for key, texts in table()[name].items()}

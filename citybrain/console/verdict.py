@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from citybrain.console import story, words
+from citybrain.console import story
 from citybrain.console.rendering import moment, place_path, type_name
-from citybrain.console.words import word
+from citybrain.console.texts import word
 from citybrain.installation import Installation
 
 Told = Mapping[str, Any]
@@ -22,7 +22,7 @@ def of(told: Told, domain: str, here: Installation) -> Verdict | None:
     if told["explanation"] is None:
         return None
     if told["obstacle"]:
-        return Verdict("无法重算", [word(words.OBSTACLE, told["obstacle"])], [])
+        return Verdict("无法重算", [word("obstacle", told["obstacle"])], [])
     lines = [line for each in told["differences"] for line in _difference(each, domain, here)]
     number = len(told["differences"])
     head = "结果相同：用现行规则重算，与当时的决定一致。" if told["same"] else f"用现行规则重算，有 {number} 处不同。"
@@ -32,7 +32,7 @@ def of(told: Told, domain: str, here: Installation) -> Verdict | None:
 def _notes(told: Told) -> list[str]:
     then, now = told["explanation"]["basis"], told["basis_in_use"]
     if told["changed"]:
-        moved = "；".join(f"{word(words.BASIS, name)} {then[name]} → {now[name]}" for name in told["changed"])
+        moved = "；".join(f"{word('basis', name)} {then[name]} → {now[name]}" for name in told["changed"])
         notes = [f"当时的依据已有变化：{moved}。"]
     else:
         notes = ["规则、部门、日历和边界与当时相同。"]
@@ -42,8 +42,8 @@ def _notes(told: Told) -> list[str]:
 
 
 def _difference(each: Told, domain: str, here: Installation) -> list[str]:
-    because = "、".join(word(words.BASIS, cause) for cause in each["because"])
-    name, then, now = word(words.PART, each["part"]), each["then"], each["now"]
+    because = "、".join(word("basis", cause) for cause in each["because"])
+    name, then, now = word("part", each["part"]), each["then"], each["now"]
     if each["part"] == "reasons":
         before, after = (
             [*story.found_type(side, domain, here), *story.unfired(side, domain, here)] for side in (then, now)
@@ -62,20 +62,7 @@ def _place(then: dict[str, Any], now: dict[str, Any]) -> str:
     paths = [" ".join(filter(None, [place_path(side), (side.get("cell") or {}).get("code")])) for side in (then, now)]
     if paths[0] != paths[1]:
         return f"当时 {paths[0] or '未定位'}，现在 {paths[1] or '未定位'}"
-    return "、".join(word(_OF_PLACE, name) for name in then) + "不同"
-
-
-_OF_PLACE = {
-    "method": "定位方式",
-    "near_edge": "是否邻近边界",
-    "candidates": "候选网格",
-    "shares": "涉及网格",
-    "approximate": "界线是否近似",
-    "uncovered": "界线之外的份额",
-    "snapped_m": "离界线的距离",
-    "matched": "地址匹配文字",
-    "wgs84": "坐标",
-}
+    return "、".join(word("of_place", name) for name in then) + "不同"
 
 
 def _type(code: Any, domain: str, here: Installation) -> str:
@@ -88,7 +75,7 @@ def _types(codes: Any, domain: str, here: Installation) -> str:
 
 def _grade(found: Any, domain: str, here: Installation) -> str:
     origin = story.origin(found.get("from"), here, domain)
-    return f" {words.GRADE.get(found['value'], found['value'])} 级（{origin}）"
+    return f" {word('grade', found['value'])} 级（{origin}）"
 
 
 def _limit(found: Any, domain: str, here: Installation) -> str:
@@ -122,7 +109,7 @@ def _merge(found: Any, _domain: str, _here: Installation) -> str:
 
 
 def _triage(codes: Any, _domain: str, _here: Installation) -> str:
-    return "、".join(f"「{word(words.TRIAGE_REASON, code)}」" for code in codes) or "直接派遣"
+    return "、".join(f"「{word('triage_reason', code)}」" for code in codes) or "直接派遣"
 
 
 def _moment(text: Any, _domain: str, _here: Installation) -> str:

@@ -17,6 +17,8 @@ PUT_TOGETHER = {
     "phone": {"locate_1", "locate_2", "locate_3", "todo_403", "todo_409", "todo_413", "todo_422"},
 }  # fmt: skip
 
+SCRIPTED = ("script", "phone")  # sections that scripts get whole, and ask by key
+
 
 def keys() -> set[str]:
     return {f"{section}.{name}" for section, names in table().items() for name in names}
@@ -34,6 +36,9 @@ def used() -> set[str]:
     }
     actions = {f"action_{name}" for name in re.findall(r'\bact\("(\w+)"\)', script)}
     called = set(re.findall(r"\bt\(['\"]([a-z_]+\.[a-z_]+)['\"]", pages))
+    for section in re.findall(r"\b(?:word|section)\(['\"]([a-z_]+)['\"]|table\(\)\[['\"]([a-z_]+)['\"]", pages):
+        name = "".join(section)
+        called |= {f"{name}.{key}" for key in table()[name]} if name not in SCRIPTED else set()
     scripted = {f"script.{key}" for key in said | actions} | {f"phone.{key}" for key in told}
     return called | together | scripted
 
