@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 SOCKET_PATH_BYTES = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 MAX_MEMORY = "256mb"  # bells need kilobytes; a bound turns a leak into refused bells instead of a dead machine
+SOCKET = "broker.sock"
+TEMP_SECONDS = 600  # a folder this young may be that of a broker that is being started
 LOG_FILE = "broker.log"
 LOG_BYTES = 1 << 20
 END_SECONDS = 5.0
@@ -102,6 +104,7 @@ def start(
             raise BrokerError(f"the redis at {redacted(broker.url)} cannot be used: {_refusal(broker.url)}")
         return None, broker
     end_leftover(broker.folder)
+    clear_temp()
     _shorten_log(broker.folder / LOG_FILE)
     deadline = time.monotonic() + timeout
     process = _launch(broker, deadline)
@@ -192,8 +195,8 @@ def _launch(broker: Broker, deadline: float) -> subprocess.Popen[bytes] | None:
 def _listen_address(folder: Path) -> tuple[list[str], str]:
     """A unix socket in the data folder; in a private temporary folder when that path is too long or cannot hold one
     (some network file systems); else a port on loopback with a password that only this user can read."""
-    for home in (folder, _private_temp(folder)):
-        path = home / "broker.sock" if home else None
+    for home in (lambda: folder, lambda: _private_temp(folder)):
+        path = found / SOCKET if (found := home()) else None
         if path and len(os.fsencode(path)) <= SOCKET_PATH_BYTES and _holds_sockets(path.parent):
             return (["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"], f"unix://{quote(str(path))}")
     with socket.socket() as probe:
@@ -211,14 +214,44 @@ def _private_temp(folder: Path) -> Path | None:
     """The same temporary folder for the same data folder at every start; never one that another user made."""
     if not hasattr(os, "getuid"):
         return None
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"citybrain-{os.getuid()}-{name}"
+    path = Path(tempfile.gettempdir()) / f"{_temp_names()}{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
     with contextlib.suppress(OSError):
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
             return path
     return Path(tempfile.mkdtemp(prefix="citybrain-"))
+
+
+def clear_temp() -> None:
+    """Removes the private temporary folders of this user's brokers that are gone, not those of the last minutes: a
+    killed supervisor leaves its own behind, and its data folder may never be used again."""
+    if not hasattr(os, "getuid"):
+        return
+    for path in Path(tempfile.gettempdir()).glob(f"{_temp_names()}*"):
+        with contextlib.suppress(OSError):  # another start does the same, or there is more in it
+            found = path.lstat()
+            mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+            if mine and time.time() - found.st_mtime > TEMP_SECONDS and not _listened_at(path / SOCKET):
+                (path / SOCKET).unlink(missing_ok=True)
+                path.rmdir()
+
+
+def _temp_names() -> str:
+    return f"citybrain-{os.getuid()}-"
+
+
+def _listened_at(path: Path) -> bool:
+    """Unless it is certain that nobody does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _holds_sockets(folder: Path) -> bool:

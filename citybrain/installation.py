@@ -112,8 +112,7 @@ class Installation:
         locator = self.locator
         if self._map is None or self._map[0] is not locator:
             catalogues = [domain.catalogue for domain in self.domains.values()]
-            own = Responsibility(self.city.departments.values())  # the answers it remembers are not those of events
-            self._map = locator, ResponsibilityMap(catalogues, own, pieces(locator))
+            self._map = locator, ResponsibilityMap(catalogues, self.responsibility, pieces(locator))
         return self._map[1]
 
     @cached_property

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple, Protocol
 from citybrain.routing.departments import Department
 from geo.divisions import LEVELS, Division, Divisions
 
-REMEMBERED = 50_000  # answers kept; a city has some thousand places times some dozen duties
-
 Codes = Mapping[str, str | None] | Mapping[str, str]
 
 
@@ -41,9 +39,7 @@ class Responsibility:
 
     def __init__(self, departments: Iterable[Department]) -> None:
         self._claims: dict[tuple[str, str, str], str] = {}
-        self._places: set[str] = set()
         self._named: set[str] = set()
-        self._assigned: dict[tuple[Any, ...], Assignment] = {}
         known = list(departments)
         for department in known:
             self._named.update(department.duties)
@@ -55,21 +51,8 @@ class Responsibility:
         for duty in department.duties:
             for division in divisions:
                 self._claims.setdefault((duty, department.level, division), department.code)
-                self._places.add(division)
 
     def assign(self, duty: str, assist: Sequence[str], domain: str, level: str, codes: Codes) -> Assignment:
-        *places, cell = (codes.get(name) for name in LEVELS)
-        if cell not in self._places and level != LEVELS[-1]:
-            cell = None  # it makes no difference, and there are many
-        key = (duty, tuple(assist), domain, level, *places, cell)
-        known = self._assigned.get(key)
-        if known is None:
-            if len(self._assigned) >= REMEMBERED:
-                self._assigned.clear()
-            known = self._assigned[key] = self._assign(duty, assist, domain, level, codes)
-        return known
-
-    def _assign(self, duty: str, assist: Sequence[str], domain: str, level: str, codes: Codes) -> Assignment:
         found = self.find(duty, level, codes)
         tried = found.tried
         if found.department is None and duty != domain and duty not in self._named:

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -147,6 +148,38 @@ def test_any_data_folder_will_do(tmp_path: Path, start: Start, name: str) -> Non
     _, again = start(tmp_path / name)
     assert again.url == found.url
     assert size(again.url) == 3
+
+
+def test_folders_of_brokers_that_are_gone_are_cleared_away_and_no_others(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as short:  # a socket's path must be
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        (data := Path(short) / ("a" * 120)).mkdir()
+        process, _ = start(data)
+        (used,) = Path(short).glob("citybrain-*")
+        gone, young, other, foreign = (Path(short) / f"citybrain-{os.getuid()}-{name}" for name in "gyof")
+        for folder in (gone, young, other):
+            folder.mkdir(mode=0o700)
+            with socket.socket(socket.AF_UNIX) as left:
+                left.bind(str(folder / broker.SOCKET))
+        (other / "notes").write_text("somebody's")
+        foreign.write_text("no folder")
+        for path in (used, gone, other, foreign):
+            os.utime(path, (0, 0))
+        process.send_signal(signal.SIGSTOP)  # it answers nobody, and is there
+        broker.clear_temp()
+        process.send_signal(signal.SIGCONT)
+        assert {path for path in (used, gone, young, other, foreign) if path.exists()} == {used, young, other, foreign}
+        assert (used / broker.SOCKET).exists()
+
+
+def test_a_short_path_needs_no_folder_elsewhere(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        (data := Path(short) / "d").mkdir()
+        start(data)
+        assert list(Path(short).iterdir()) == [data]
 
 
 def test_port_with_a_password_where_sockets_do_not_work(

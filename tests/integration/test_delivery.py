@@ -179,7 +179,8 @@ def test_what_comes_back_from_an_endpoint_that_was_disabled_meanwhile_is_held_wi
     arriving, failing = desk.open(), desk.open()
     sent = claim(desk)
     switch(desk, light, False)
-    end(desk, sent, OK, FAILED)
+    outcomes = {arriving.id: OK, failing.id: FAILED}
+    end(desk, sent, *(outcomes[row.case_id] for row, _ in sent))
     make_due(desk)
     assert claim(desk) == []
     with desk.here.store.read() as tx:
