@@ -3,6 +3,7 @@
 from sqlalchemy import func, select, update
 
 from citybrain.casework.amendment import NOTHING_YET, Amendment, load
+from citybrain.casework.attachments import move_with_events
 from citybrain.casework.case import OPEN, Status
 from citybrain.casework.joining import REPORTED_DONE
 from citybrain.casework.numbers import next_numbers
@@ -26,10 +27,12 @@ def merge(amendment: Amendment, turn: Turn) -> list[Amendment]:
     _check_reported_before(amendment, other, turn)
     state = "triage" if other.case["status"] == Status.TRIAGE else "cased"
     mine = events.c.case_id == amendment.case["id"]
+    photos = move_with_events(turn.tx, amendment.case["id"], other_id)
     moved = turn.tx.execute(update(events).where(mine).values(case_id=other_id, state=state)).rowcount
     other.case["event_count"] += moved
     other.case["last_event_at"] = max(other.case["last_event_at"] or 0, amendment.case["last_event_at"] or 0)
-    other.note("merged", **{"from": amendment.case["number"], "event_count": other.case["event_count"]})
+    told = {"from": amendment.case["number"], "event_count": other.case["event_count"]}
+    other.note("merged", **told, **({"attachments": photos} if photos else {}))
     raise_grade(other, amendment.case["grade"], **{"from": amendment.case["number"]})
     for order in amendment.active():
         amendment.cancel(order)
