@@ -27,12 +27,12 @@ FACTS = ("sha256", "media_type", "width", "height")
 
 def owner_of(tx: Connection, event_id: str | None, case_id: str | None, key: Key, city: City) -> Row[Any]:
     """The event or case that it is added to, if the key may see it. Raises Problem 404."""
-    columns: tuple[ColumnElement[Any], ...]
+    columns: list[ColumnElement[Any]]
     if case_id is not None:
-        columns = (cases.c.id, cases.c.place, cases.c.merged_into)
+        columns = [cases.c.id, cases.c.place, cases.c.merged_into]
         mine = or_(cases.c.id == case_id, cases.c.number == case_id) & cases_visible(key, city)
     else:
-        columns = (events.c.id, events.c.place, events.c.case_id)
+        columns = [events.c.id, events.c.place, events.c.case_id]
         mine = (events.c.id == event_id) & events_visible(key, city)
     found = tx.execute(select(*columns).where(mine)).first()
     if found is None:

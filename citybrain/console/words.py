@@ -125,6 +125,7 @@ DONE = {
     "attached": "添加照片",
     "muted": "保留，不派遣",
     "unmuted": "恢复派遣流程",
+    "rescheduled": "按新日历重算时限",
     "raised": "提高等级",
     "split": "拆分上报",
     "voided": "作废",
