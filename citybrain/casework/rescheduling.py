@@ -27,7 +27,7 @@ AT_ONCE = 500
 
 
 def note_calendar(store: Store, city: City, now: int) -> int:
-    """Once for each calendar, under patrol's lease; the first one moves nothing. Returns how many deliveries are due."""
+    """Once for each calendar, under patrol's lease; the first moves nothing. Returns how many deliveries are due."""
     with store.write() as tx:
         content = _content(city)
         mine = (ledger.c.chain == CITY) & (ledger.c.action == LOADED)
