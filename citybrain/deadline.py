@@ -108,6 +108,15 @@ class Calendar:
         return [self.zone.key, sorted(self._weekdays), self._intervals, self._days]
 
     @cached_property
+    def published(self) -> frozenset[int]:
+        """The years for which days are known that differ from the week."""
+        return frozenset(day.year for day in self._days)
+
+    def is_provisional(self, year: int) -> bool:
+        """Whether a due time in that year may move: its holidays are not published yet. Never where none ever are."""
+        return bool(self.published) and year not in self.published
+
+    @cached_property
     def day_seconds(self) -> int:
         return sum(end - start for start, end in self._intervals) * 60
 

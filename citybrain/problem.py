@@ -37,6 +37,7 @@ _REMEDIES = dict.fromkeys(TIME_ERRORS, time_remedy("2026-11-22T08:00:00+00:00"))
     "string_unicode": "send UTF-8 without lone surrogates",
     "string_too_long": "shorten it",
     "string_too_short": "it must not be empty",
+    "unreadable": "write what can be read",
     "too_long": "send fewer",
     "greater_than_equal": "send more",
     "less_than_equal": "send less",

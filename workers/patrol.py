@@ -12,6 +12,7 @@ from contextlib import suppress
 from threading import Event
 
 from citybrain.casework.followup import follow_up
+from citybrain.casework.rescheduling import note_calendar
 from citybrain.dispatch import outbox
 from citybrain.dispatch.delivery import anything_due
 from citybrain.dispatch.queues import raise_alerts
@@ -73,6 +74,7 @@ def sweep(here: Installation, acting: Store) -> None:
     retention.apply(acting, here.city, here.clock())
     with acting.write() as tx:
         note_changes(tx, here)
+    note_calendar(acting, here.city, here.clock())
     with acting.write() as tx:
         make_partitions(tx, here.clock(), here.clock())
     # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols

@@ -10,7 +10,7 @@ from citybrain.casework.amendment import Amendment, load
 from citybrain.casework.attachments import check_named
 from citybrain.casework.beside import Beside
 from citybrain.casework.case import Status, step_of
-from citybrain.casework.hindrance import Situation, check_possible
+from citybrain.casework.hindrance import WAITS_FOR_PARTS, Situation, check_possible
 from citybrain.casework.turn import Request, Turn
 from citybrain.casework.writing import StaleVersion, write
 from citybrain.installation import Installation
@@ -47,7 +47,7 @@ def act(tx: Connection, case_id: str, action: str, request: Request, key: Key, h
     """Does the action, in the caller's transaction; returns how many deliveries are due. Problems: 404 unknown
     action, 409 wrong step or old version, 422 missing requirement."""
     amendment = load(tx, case_id, key.name, here.clock())
-    beside = Beside.of(tx, request.attachments, [case_id] if action == "close" else [], key, here.city)
+    beside = Beside.of(tx, request.attachments, [case_id] if action in WAITS_FOR_PARTS else [], key, here.city)
     return write(tx, decide(Turn.of(tx, request, key, here, beside), amendment, action), here.city)
 
 

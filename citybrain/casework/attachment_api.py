@@ -97,7 +97,7 @@ def event_attachments(event_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 @routes.get("/cases/{case_id}/attachments")
 def case_attachments(case_id: str, key: Asker, here: Here) -> dict[str, Any]:
-    """Those of its events too."""
+    """Those of its events too. `came_from` is the number of the case that a photo was added to before it was merged."""
     key.require(May.READ_CASES)
     with here.store.read() as tx:
         owner = kept.owner_of(tx, None, case_id, key, here.city)

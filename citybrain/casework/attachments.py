@@ -4,7 +4,7 @@ one was added stands in the case's ledger, with how far from the reported place 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 
 from citybrain.casework.amendment import load
 from citybrain.casework.joining import metres_between
@@ -14,7 +14,7 @@ from citybrain.clock import rfc3339
 from citybrain.intake.photo import Photo
 from citybrain.keys import Key, May, cases_visible, events_visible
 from citybrain.problem import FieldError, Problem, not_found
-from citybrain.store.attachment_tables import attachments, blobs
+from citybrain.store.attachment_tables import SEEN_WITH, attachments, blobs
 from citybrain.store.ids import new_id
 from citybrain.store.tables import cases, events
 from citybrain.store.upsert import insert_or
@@ -27,12 +27,12 @@ FACTS = ("sha256", "media_type", "width", "height")
 
 def owner_of(tx: Connection, event_id: str | None, case_id: str | None, key: Key, city: City) -> Row[Any]:
     """The event or case that it is added to, if the key may see it. Raises Problem 404."""
-    columns: tuple[ColumnElement[Any], ...]
+    columns: list[ColumnElement[Any]]
     if case_id is not None:
-        columns = (cases.c.id, cases.c.place)
+        columns = [cases.c.id, cases.c.place, cases.c.merged_into]
         mine = or_(cases.c.id == case_id, cases.c.number == case_id) & cases_visible(key, city)
     else:
-        columns = (events.c.id, events.c.place, events.c.case_id)
+        columns = [events.c.id, events.c.place, events.c.case_id]
         mine = (events.c.id == event_id) & events_visible(key, city)
     found = tx.execute(select(*columns).where(mine)).first()
     if found is None:
@@ -46,6 +46,8 @@ def attach(
     """Its id, and whether it is new: the same photo again is the same attachment. `of`: event_id or case_id."""
     mine = attachments.c[of] == owner.id
     case_id = owner.id if of == "case_id" else owner.case_id
+    if of == "case_id" and owner.merged_into:
+        raise Problem(409, f"this case was merged into {owner.merged_into}: add the photo there")
     amendment = load(tx, case_id, actor, now) if case_id else None  # who adds one to a case waits for the other
     same = mine & (attachments.c.kind == kind) & (attachments.c.original_sha256 == photo.original_sha256)
     if known := tx.execute(select(attachments.c.id).where(same)).scalar():
@@ -104,10 +106,20 @@ def cases_of(tx: Connection, attachment_ids: Iterable[str]) -> dict[str, str]:
     wanted = sorted(set(attachment_ids))
     if not wanted:
         return {}
-    case_id = func.coalesce(attachments.c.case_id, events.c.case_id)
     joined = attachments.join(events, events.c.id == attachments.c.event_id, isouter=True)
-    query = select(attachments.c.id, case_id).select_from(joined)
-    return {row[0]: row[1] for row in tx.execute(query.where(attachments.c.id.in_(wanted), case_id.isnot(None)))}
+    query = select(attachments.c.id, SEEN_WITH).select_from(joined)
+    return {row[0]: row[1] for row in tx.execute(query.where(attachments.c.id.in_(wanted), SEEN_WITH.isnot(None)))}
+
+
+def move_with_events(tx: Connection, case_id: str, into: str) -> list[str]:
+    """Before the case's events go to another: its own photos go with the first of them, and back with it if it is split
+    off; where the case has no events, for good. Their ids."""
+    own = (attachments.c.case_id == case_id) & attachments.c.event_id.is_(None)
+    found = tx.execute(select(attachments.c.id).where(own).order_by(attachments.c.id)).scalars().all()
+    first = tx.execute(select(func.min(events.c.id)).where(events.c.case_id == case_id)).scalar() if found else None
+    if found:
+        tx.execute(update(attachments).where(own).values({"event_id": first} if first else {"case_id": into}))
+    return list(found)
 
 
 def case_told(tx: Connection, attachment_id: str) -> dict[str, Any] | None:
@@ -139,7 +151,7 @@ def listed(tx: Connection, owner: Row[Any], of: str, city: City) -> list[dict[st
 
 def evidence(tx: Connection, case_ids: Sequence[str], city: City) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """By case and kind, before and after: the newest of both, newest first; its events' are among them."""
-    case_id = func.coalesce(attachments.c.case_id, events.c.case_id).label("of_case")
+    case_id = SEEN_WITH.label("of_case")
     newest = func.row_number().over(partition_by=(case_id, attachments.c.kind), order_by=attachments.c.id.desc())
     joined = attachments.join(events, events.c.id == attachments.c.event_id, isouter=True)
     mine = or_(attachments.c.case_id.in_(case_ids), events.c.case_id.in_(case_ids))
@@ -156,7 +168,11 @@ def evidence(tx: Connection, case_ids: Sequence[str], city: City) -> dict[str, d
 def shown(tx: Connection, where: ColumnElement[bool], city: City) -> list[dict[str, Any]]:
     facts = [blobs.c[name] for name in FACTS if name != "sha256"]
     joined = attachments.join(blobs, blobs.c.sha256 == attachments.c.sha256)
-    query = select(*attachments.c, *facts, func.length(blobs.c.content).label("bytes")).select_from(joined).where(where)
+    joined = joined.join(
+        cases, (cases.c.id == attachments.c.case_id) & attachments.c.event_id.isnot(None), isouter=True
+    )
+    columns = (*attachments.c, *facts, func.length(blobs.c.content).label("bytes"), cases.c.number.label("came_from"))
+    query = select(*columns).select_from(joined).where(where)
     return [_dict(row, city) for row in _all(tx, query)]
 
 
@@ -165,7 +181,18 @@ def _all(tx: Connection, query: Any) -> Sequence[Row[Any]]:
 
 
 def _dict(row: Row[Any], city: City) -> dict[str, Any]:
-    plain = ("id", "event_id", "case_id", "kind", *FACTS, "bytes", "original_sha256", "distance_m", "actor")
+    plain = (
+        "id",
+        "event_id",
+        "case_id",
+        "kind",
+        *FACTS,
+        "bytes",
+        "original_sha256",
+        "distance_m",
+        "actor",
+        "came_from",
+    )
     return {name: getattr(row, name) for name in plain} | _when(row, city)
 
 

@@ -21,9 +21,9 @@ class Beside:
     open_parts: Parts  # case → the open cases of its divisions
 
     @classmethod
-    def of(cls, tx: Connection, photos: Iterable[str], closing: Iterable[str], key: Key, city: City) -> Self:
-        """`photos` are the ids that are named, `closing` the cases that are to be closed; nothing is asked for none."""
-        return cls(cases_of(tx, photos), open_parts(tx, sorted(closing), key, city))
+    def of(cls, tx: Connection, photos: Iterable[str], ending: Iterable[str], key: Key, city: City) -> Self:
+        """`photos`: ids that are named, `ending`: the cases that end with their parts. Nothing is asked for none."""
+        return cls(cases_of(tx, photos), open_parts(tx, sorted(ending), key, city))
 
 
 def open_parts(tx: Connection, case_ids: Sequence[str], key: Key, city: City) -> Parts:

@@ -9,7 +9,7 @@ from citybrain.casework import reading
 from citybrain.casework.actions import act, decide
 from citybrain.casework.amendment import Amendment, load_all
 from citybrain.casework.beside import Beside
-from citybrain.casework.hindrance import require_right
+from citybrain.casework.hindrance import WAITS_FOR_PARTS, require_right
 from citybrain.casework.turn import Request, Turn, parse_request
 from citybrain.casework.writing import StaleVersion, write
 from citybrain.installation import Installation
@@ -74,8 +74,8 @@ def _together(tx: Connection, items: Sequence[Item], key: Key, here: Installatio
     ids = {row.id for row in found.values()}
     amendments = {each.case["id"]: each for each in load_all(tx, sorted(ids), key.name, here.clock())}
     photos = [id_ for item in items if item.request for id_ in item.request.attachments]
-    closing = {found[item.case_id].id for item in items if item.action == "close" and item.case_id in found}
-    beside = Beside.of(tx, photos, closing, key, here.city)
+    ending = {found[item.case_id].id for item in items if item.action in WAITS_FOR_PARTS and item.case_id in found}
+    beside = Beside.of(tx, photos, ending, key, here.city)
     changed: list[Amendment] = []
     stale: list[tuple[Item, Amendment]] = []
     acted: set[str] = set()

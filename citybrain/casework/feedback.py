@@ -16,9 +16,9 @@ from citybrain.city import City
 from citybrain.clock import to_ms
 from citybrain.problem import FieldError, Problem, invalid
 from citybrain.store.tables import feedbacks
+from citybrain.words import Words
 
 Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
-Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=2000)]
 
 
 class Feedback(BaseModel):

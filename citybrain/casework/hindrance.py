@@ -11,6 +11,7 @@ from citybrain.practice import DAY_MS, Action, Practice
 from citybrain.problem import Problem
 
 NAMED = 10  # cases that one sentence names
+WAITS_FOR_PARTS = ("close", "merge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def check_possible(action: str, now: Situation) -> None:
     step_of(action)
     legal = {str(name): hindrance(name, now) for name in legal_actions(now.case["status"])}
     if why := legal.get(action, f"{action} is not possible while a case is {now.case['status']}"):
-        extra: dict[str, Any] = {"open_cases": _seen(now)} if action == "close" and now.open_parts else {}
+        extra: dict[str, Any] = {"open_cases": _seen(now)} if action in WAITS_FOR_PARTS and now.open_parts else {}
         raise Problem(409, why, legal=[name for name, against in legal.items() if against is None], **extra)
 
 
@@ -85,12 +86,12 @@ def _granting(now: Situation) -> str | None:
     return "what was asked for has lapsed: the due time has passed" if late else None
 
 
-def _closing(now: Situation) -> str | None:
+def _ending(now: Situation) -> str | None:
     if not now.open_parts:
         return None
     named = [f"{each['number']} ({each['status']})" for each in _seen(now)[:NAMED]]
     others = [f"{len(now.open_parts) - len(named)} more"] if len(named) < len(now.open_parts) else []
-    return f"{len(now.open_parts)} of its cases are still open, close them first: {', '.join(named + others)}"
+    return f"{len(now.open_parts)} of its cases are still open, end them first: {', '.join(named + others)}"
 
 
 def _seen(now: Situation) -> list[dict[str, Any]]:
@@ -128,7 +129,8 @@ RULES: dict[Action, Rule] = {
     "extend": Rule("without deadline, extended often enough, overdue", _extending),
     "ask": Rule("something asked for waits", _asking),
     "grant": Rule("nothing waits, or it has lapsed at the due time", _granting),
-    "close": Rule("a case of one of its divisions is open", _closing),
+    "close": Rule("a case of one of its divisions is open", _ending),
+    "merge": Rule("a case of one of its divisions is open; into what was reported done before", _ending),
     "reopen": Rule("closed too long ago", _reopening),
     "appeal": Rule("closed too long ago", _appealing),
     "judge": Rule("no appeal waits", _judging),

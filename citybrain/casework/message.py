@@ -6,6 +6,7 @@ from typing import Any
 from citybrain.casework.amendment import Amendment
 from citybrain.city import City
 from citybrain.clock import rfc3339
+from citybrain.deadline import clock_of
 from citybrain.dispatch.outbox import Message
 from citybrain.keys import mask
 
@@ -43,7 +44,8 @@ def _answered(amendment: Amendment) -> dict[str, Any] | None:
 
 
 def deadline(row: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | None:
-    """The contract's `deadline` of a case or an order: when it is due, on which clock, how the clock stands."""
+    """The contract's `deadline` of a case or an order: when it is due, on which clock, how the clock stands. It is
+    provisional while the holidays of its year are not published."""
     if row["limit_unit"] is None:
         return None
     if row["status"] in ("completed", "verified", "closed", "void", "cancelled"):
@@ -52,9 +54,10 @@ def deadline(row: Mapping[str, Any], city: City, now: int) -> dict[str, Any] | N
         state = "paused"
     else:
         state = "overdue" if row["due_at"] is not None and row["due_at"] < now else "running"
-    clock = "working" if row["limit_unit"].startswith("working") else "urgent"
+    clock, due_at = clock_of(row["limit_unit"]), rfc3339(row["due_at"], city.zone)
     return {
-        "due_at": rfc3339(row["due_at"], city.zone),
+        "due_at": due_at,
+        "provisional": clock == "working" and due_at is not None and city.calendar.is_provisional(int(due_at[:4])),
         "clock": clock,
         "state": state,
         "limit": {"amount": row["limit_amount"], "unit": row["limit_unit"]},

@@ -165,7 +165,7 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation, key: Key) -> d
     newest = select(ledger).where(ledger.c.chain == row.id).order_by(ledger.c.seq.desc()).limit(SHOWN)
     entries = tx.execute(newest).all()[::-1]
     opening = entries[0] if entries and entries[0].seq == 1 else _entry(tx, row.id, 1)
-    parts = open_parts(tx, [row.id] if row.status == Status.VERIFIED else [], key, city)
+    parts = open_parts(tx, [row.id] if row.status in OPEN else [], key, city)
     counts = ("extensions", "returns", "reworks", "appointed")
     return (
         short(row, city, now)

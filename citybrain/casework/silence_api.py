@@ -12,6 +12,7 @@ from citybrain.installation import Installation
 from citybrain.keys import Key, May
 from citybrain.problem import not_found
 from citybrain.store.silence_tables import silences
+from citybrain.words import Sentence
 
 routes = APIRouter(prefix="/api/v1/silences", tags=["silences 静默"])
 SHOWN = 500
@@ -20,7 +21,7 @@ SHOWN = 500
 class Ending(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reason: kept.Words
+    reason: Sentence
 
 
 @routes.get("")

@@ -18,12 +18,12 @@ from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.silence_tables import silences
 from citybrain.store.tables import cases
+from citybrain.words import Sentence
 
 LONGEST = timedelta(days=31)
 DEVICE = "device_id"
 LEVELS = ("county", "town", "village", "cell")
 
-Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=500)]
 Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
 
 
@@ -36,7 +36,7 @@ class NewSilence(BaseModel):
     types: list[Code] = Field(default_factory=list, max_length=200)
     divisions: list[Code] = Field(default_factory=list, max_length=200)
     devices: list[Code] = Field(default_factory=list, max_length=1000)
-    reason: Words
+    reason: Sentence
     begins_at: AwareDatetime | None = None
     ends_at: AwareDatetime
 

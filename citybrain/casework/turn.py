@@ -12,8 +12,8 @@ from citybrain.city import City
 from citybrain.installation import Installation
 from citybrain.keys import Key, cases_visible, work_orders_visible
 from citybrain.problem import FieldError, Problem
+from citybrain.words import Words
 
-Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=2000)]
 Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection, Row, insert, select, update
 
 from citybrain.city import City
@@ -19,9 +19,8 @@ from citybrain.problem import FieldError, Problem, field_errors, not_found
 from citybrain.store.coverage_tables import declarations
 from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city, lock_city
+from citybrain.words import Sentence
 from geo.mistake import did_you_mean
-
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,8 @@ class Ending(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    approver: Words
-    reason: Words
+    approver: Sentence
+    reason: Sentence
     to: date | None = None
 
 

@@ -90,7 +90,7 @@ def _photos(tx: Connection, ended: Sequence[str], until: int) -> int:
     contents = tx.execute(select(attachments.c.sha256).where(mine).distinct()).scalars().all()
     other = attachments.alias()
     of_event = select(events.c.case_id).where(events.c.id == other.c.event_id).scalar_subquery()
-    whose = func.coalesce(other.c.case_id, of_event)
+    whose = func.coalesce(of_event, other.c.case_id)
     over = and_(cases.c.status.in_(ENDED), cases.c.updated_at <= until)
     needed = exists(
         select(literal(1))

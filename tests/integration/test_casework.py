@@ -73,6 +73,14 @@ def test_a_missing_requirement_is_422_names_the_field_and_changes_nothing(desk: 
     assert desk.case(case.id) == case
 
 
+@pytest.mark.parametrize("reason", ["", " \u3000", "\u200b\u2060", "长" * 2001])
+def test_a_reason_is_something_to_read_and_no_book(desk: Desk, reason: str) -> None:
+    case = desk.open()
+    refused = desk.refused(case.id, "return", reason=reason)
+    assert (refused.status, refused.errors[0].field) == (422, "reason")
+    assert desk.case(case.id) == case
+
+
 def test_an_old_version_is_409_with_the_present_case_and_who_acted_first(desk: Desk) -> None:
     case = desk.open()
     desk.key = Key("wang", Role.OPERATOR, frozenset(), frozenset(), frozenset())

@@ -10,6 +10,7 @@ from steps import completed, with_a_fact_to_contest
 
 from citybrain.app import build
 from citybrain.casework.api import list_verifications
+from citybrain.casework.attachment_api import case_attachments
 from citybrain.casework.case import ANSWERS
 from citybrain.clock import rfc3339
 from citybrain.keys import create_key
@@ -61,6 +62,29 @@ def test_a_photo_of_an_event_goes_with_it_to_another_case(desk: Desk) -> None:
     desk.act(case.id, "merge", into=other.id)
     desk.act(other.id, "verify", passed=True, attachments=[photo])
     assert desk.last_entry(other.id)["attachments"] == [photo]
+
+
+def test_a_photo_of_a_case_goes_with_it_into_another_and_back_when_that_is_split_off(desk: Desk) -> None:
+    def seen(case_id: str) -> list[tuple[str, str | None]]:
+        return [(each["id"], each["came_from"]) for each in case_attachments(case_id, desk.key, desk.here)["items"]]
+
+    away, middle, case = desk.open(), desk.open(), desk.open()
+    own, photo = desk.photo(case.id), desk.photo(away.id)
+    (event,) = desk.rows(events, events.c.case_id == away.id)
+    desk.act(away.id, "merge", into=middle.id)
+    desk.act(middle.id, "merge", into=case.id)
+    assert seen(case.id) == [(own, None), (photo, away.number)]
+    assert desk.entries(middle.id, "merged")[0]["attachments"] == [photo]
+    desk.answer(desk.lead(case.id).id, "completed", attachments=[photo])
+    (task,) = list_verifications(desk.key, desk.here)["items"]
+    assert {each["id"] for each in task["photos"]["after"]} == {own, photo}
+    with pytest.raises(Problem, match=f"merged into {middle.id}: add the photo there"):
+        desk.photo(away.id)
+    desk.act(case.id, "split", events=[event.id])
+    again = desk.event(event.id).case_id
+    assert (seen(case.id), seen(again)) == ([(own, None)], [(photo, away.number)])
+    assert desk.refused(case.id, "verify", passed=True, attachments=[photo]).status == 422
+    assert desk.broken() == []
 
 
 def test_a_task_of_verification_shows_the_photos_from_before_and_after(desk: Desk) -> None:

@@ -94,6 +94,24 @@ def test_what_ended_long_ago_is_erased_and_what_is_in_work_stays(desk: Desk) -> 
     assert len(desk.rows(ledger)) == entries, "what found nothing tells nothing"
 
 
+def test_a_photo_that_came_from_a_case_merged_away_stays_with_the_one_in_work(desk: Desk) -> None:
+    """That case ended long ago; the photo goes with the other."""
+    away, case = desk.open(), desk.open()
+    desk.photo(away.id)
+    desk.act(away.id, "merge", into=case.id)
+    rule(desk, ALL)
+    desk.pass_time(days=40)
+    desk.act(case.id, "note", text="仍在处置")
+    apply(desk)
+    assert left(desk)["photos"] == 1
+    desk.answer(desk.lead(case.id).id, "completed")
+    desk.act(case.id, "verify", **BODIES["verify"])
+    desk.act(case.id, "close")
+    desk.pass_time(days=31)
+    apply(desk)
+    assert left(desk)["photos"] == 0
+
+
 def test_a_case_that_is_closed_later_is_not_forgotten(desk: Desk) -> None:
     _, second = story(desk)
     rule(desk, ALL)

@@ -159,6 +159,31 @@ def test_split_undoes_what_was_joined_and_both_say_so(desk: Desk) -> None:
     assert desk.broken() == []
 
 
+def test_what_was_merged_from_another_domain_goes_back_to_its_own(desk: Desk) -> None:
+    fire, rubbish = desk.open(**SMOKE), desk.open()
+    desk.act(rubbish.id, "merge", into=fire.id)
+    own = desk.rows(events, events.c.case_id == fire.id, events.c.domain == "grid")[0].id
+    desk.act(fire.id, "split", events=[own])
+    new = desk.case(desk.event(own).case_id)
+    assert (new.domain, new.type, "-grid-" in new.number) == ("grid", None, True)
+    assert desk.broken() == []
+
+
+def test_what_was_seen_after_it_was_reported_done_is_not_merged_into_it(desk: Desk) -> None:
+    """A second report of the same day belongs to it; one of the next day may mean that it is not mended."""
+    done, same_day = desk.open(), desk.open()
+    desk.pass_time(hours=3)
+    desk.answer(desk.lead(done.id).id, "completed")
+    desk.pass_time(hours=20)
+    next_day = desk.open()
+    assert desk.act(same_day.id, "merge", into=done.id)["status"] == "void"
+    refused = desk.refused(next_day.id, "merge", into=done.id)
+    assert (refused.status, "rework" in refused.detail) == (409, True)
+    desk.act(done.id, "rework", reason="又坏了")
+    assert desk.act(next_day.id, "merge", into=done.id)["merged_into"] == done.id
+    assert desk.broken() == []
+
+
 def test_suggestions_are_near_open_cases_with_distance_and_time(desk: Desk) -> None:
     case = desk.open(type="m01037", title="路灯不亮", location=POND)
     desk.pass_time(minutes=30)
@@ -205,6 +230,7 @@ def test_a_flood_warning_is_one_case_and_one_for_each_town_that_it_touches(desk:
 def test_a_warning_is_closed_after_the_cases_of_its_towns_and_says_which_are_open(desk: Desk) -> None:
     parent = desk.open(**FLOOD, location={"geometry": RIVER_TOWNS})
     first, *others = towns_of(desk, parent)
+    assert desk.refused(parent.id, "merge", into=desk.open(**FLOOD).number).extra["open_cases"]
     for case in (parent, *others):
         for order in desk.orders(case.id):
             desk.answer(order.id, "completed")
@@ -221,7 +247,7 @@ def test_a_warning_is_closed_after_the_cases_of_its_towns_and_says_which_are_ope
     desk.key = ADMIN
     problem = desk.refused(parent.id, "close")
     assert (problem.status, problem.extra["open_cases"], "close" in problem.extra["legal"]) == (409, waiting, False)
-    assert f"2 of its cases are still open, close them first: {first.number} (dispatched)" in problem.detail
+    assert f"2 of its cases are still open, end them first: {first.number} (dispatched)" in problem.detail
     assert "close" not in shown(desk, parent.id)["actions"]
     item = {"id": parent.id, "version": desk.case(parent.id).version, "action": "close"}
     assert desk.act_on_many(item)["results"][0]["problem"]["open_cases"] == waiting
@@ -321,6 +347,19 @@ def test_when_a_silence_ends_its_cases_wait_for_a_dispatcher_from_then_on(desk: 
     assert [entry["reason"] for entry in desk.entries(kept.id, "supervised")] == ["dispatch_overdue"]
     again = desk.open(**SMOKE | devices[0])
     assert (again.id, again.status) == (kept.id, "dispatched")
+    assert desk.broken() == []
+
+
+def test_the_end_of_one_silence_is_not_the_end_of_another_that_overlaps_it(desk: Desk) -> None:
+    first, second = silence(desk, devices=["d1"]), silence(desk, devices=["d1"], hours=5, reason="设备检修")
+    case = desk.open(**SMOKE)
+    silence_api.end_silence(first["id"], desk.key, desk.here, silence_api.Ending(reason="演练提前结束"))
+    look(desk)
+    assert (unmuted(desk, case), shown(desk, case.id)["muted"]["silence_id"]) == ([], second["id"])
+    assert [entry["silence"] for entry in desk.entries(case.id, "muted")] == [first["id"], second["id"]]
+    desk.pass_time(hours=5)
+    look(desk)
+    assert unmuted(desk, case) == [{"reason": "silence_ended"}]
     assert desk.broken() == []
 
 
