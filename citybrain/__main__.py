@@ -11,7 +11,7 @@ import click
 from citybrain import logs
 from citybrain.commands import groups
 from citybrain.commands.edition_group import edition
-from citybrain.commands.terminal import answer, opened, told
+from citybrain.commands.terminal import answer, in_a_line, opened, told
 from citybrain.config import Config
 
 EXAMPLES = """\b
@@ -218,6 +218,26 @@ def explain(file: Any, event: str | None) -> None:
         raise click.UsageError("either FILE with an event, or --event with the id of a recorded one")
     body = file.read() if file else b""
     answer(lambda here: explain_recorded(event, here) if event else explain_event(body, here))
+
+
+@main.command("decode")
+@click.argument("protocol")
+@click.argument("file", type=click.File("rb"))
+def decode_frames(protocol: str, file: Any) -> None:
+    """The frames in FILE as JSON, one object a line; PROTOCOL is hj212, sl651, gb26875 or cap.
+
+    A text file has a frame a line, binary protocols in hexadecimal; a file of their bytes is taken as it is. `-` is
+    standard input. A refused frame is {"error", "offset", "line"}, and then the exit code is 1.
+    """
+    from citybrain.commands.decode import decode, zone_of
+    from citybrain.domain import NoCodec, find_codec
+
+    def start() -> bool:
+        tally = decode(find_codec(protocol), file, zone_of(Config.load().city), in_a_line)
+        click.echo(tally, err=True)
+        return tally.refused == 0
+
+    sys.exit(0 if told(start, NoCodec) else 1)
 
 
 @main.command()

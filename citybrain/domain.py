@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+from citybrain.codec import Codec
 from citybrain.identity import identity
 from citybrain.routing.catalogue import Catalogue
 from citybrain.routing.context import Context
@@ -22,7 +23,7 @@ from citybrain.routing.decision import Decision
 from citybrain.routing.manifest import Manifest, read_manifest
 from citybrain.routing.report import Filed
 from citybrain.routing.route import route
-from geo.mistake import Mistake, Mistakes
+from geo.mistake import Mistake, Mistakes, did_you_mean
 
 GROUP = "citybrain.domains"
 VARIABLE = "CITYBRAIN_DOMAINS"
@@ -108,6 +109,28 @@ def find_folders(environ: Mapping[str, str], pack: Path | None = None) -> Iterat
     for path in sorted((pack / OF_PACK).iterdir()) if pack and (pack / OF_PACK).is_dir() else ():
         if path.is_dir() and not path.name.startswith((".", "__")):
             yield Folder(path, "", "of the pack")
+
+
+class NoCodec(LookupError):
+    """No domain has a codec of this name."""
+
+
+def find_codec(protocol: str, environ: Mapping[str, str] | None = None) -> Codec:
+    """The `CODEC` of the module of this name in a domain's folder. Raises `NoCodec`, which names those there are."""
+    folders = [each for each in find_folders(os.environ if environ is None else environ) if each.has_python]
+    names = [(folder, path.stem) for folder in folders for path in sorted(folder.path.glob("*.py"))]
+    for folder, name in names:
+        if name == protocol and (codec := _codec(folder, name)):
+            return codec
+    known = [name for folder, name in names if not name.startswith("_") and _codec(folder, name)]
+    raise NoCodec(f"no codec {protocol!r}; there are {', '.join(known)}{did_you_mean(protocol, known)}")
+
+
+def _codec(folder: Folder, name: str) -> Codec | None:
+    if folder.origin == "named":
+        _import_folder(folder)
+    codec = getattr(importlib.import_module(f"{folder.package}.{name}"), "CODEC", None)
+    return codec if isinstance(codec, Codec) else None
 
 
 def load_folder(folder: Folder) -> tuple[Domain | None, list[Mistake]]:

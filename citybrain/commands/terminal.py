@@ -1,9 +1,11 @@
 """What commands share: how they come to the installation, and how they say what went wrong."""
 
 import json
+import sys
 from typing import Any
 
 import click
+import orjson
 
 from citybrain.config import Config
 from geo.mistake import Mistakes
@@ -37,8 +39,14 @@ def answer(ask: Any) -> None:
     told(lambda: click.echo(json.dumps(ask(opened(Config.load())), ensure_ascii=False, indent=2)))
 
 
-def told(do: Any, *own: type[Exception]) -> None:
-    """What went wrong as one line, without a trace; `own` are the errors of this command alone."""
+def in_a_line(value: Any) -> None:
+    """On standard output at once: what comes after may wait for it."""
+    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def told(do: Any, *own: type[Exception]) -> Any:
+    """What `do` answers; what went wrong as one line, without a trace; `own` are the errors of this command alone."""
     from citybrain.broker import BrokerError
     from citybrain.commands.supervisor import AlreadyRunning
     from citybrain.problem import Problem
@@ -49,7 +57,7 @@ def told(do: Any, *own: type[Exception]) -> None:
         Mistakes, StoreUnavailable, AlreadyRunning, BrokerError, WrongRoots, OSError, *own,
     )  # fmt: skip
     try:
-        do()
+        return do()
     except Problem as problem:
         raise click.ClickException("; ".join([problem.detail, *(each.remedy for each in problem.errors)])) from None
     except known as error:
