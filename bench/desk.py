@@ -13,7 +13,7 @@ import click
 import numpy as np
 import orjson
 import uvloop
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from sqlalchemy import func, select
 
 from bench.contestants import Citybrain
@@ -31,7 +31,7 @@ CONNECTIONS = 16
 LOADS = 10
 KEYS = 100
 WATCH = Path(__file__).with_name("watch.js")
-SIZE = {"width": 1920, "height": 1080}
+SIZE: ViewportSize = {"width": 1920, "height": 1080}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 300.0  # seconds for what was posted to be cased
 TAKE_EVERY = 20.0  # seconds between two looks at the cases that wait behind the counter

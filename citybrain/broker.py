@@ -18,6 +18,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -192,12 +193,19 @@ def _launch(broker: Broker, deadline: float) -> subprocess.Popen[bytes] | None:
     return None
 
 
+def _homes(folder: Path) -> Iterator[Path]:
+    """The temporary one is made only when it is asked for."""
+    yield folder
+    if temporary := _private_temp(folder):
+        yield temporary
+
+
 def _listen_address(folder: Path) -> tuple[list[str], str]:
     """A unix socket in the data folder; in a private temporary folder when that path is too long or cannot hold one
     (some network file systems); else a port on loopback with a password that only this user can read."""
-    for home in (lambda: folder, lambda: _private_temp(folder)):
-        path = found / SOCKET if (found := home()) else None
-        if path and len(os.fsencode(path)) <= SOCKET_PATH_BYTES and _holds_sockets(path.parent):
+    for home in _homes(folder):
+        path = home / SOCKET
+        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES and _holds_sockets(path.parent):
             return (["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"], f"unix://{quote(str(path))}")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
