@@ -16,6 +16,7 @@ from citybrain.console import (
     exporting,
     groundmap,
     keypage,
+    performancepage,
     phone,
     queuepage,
     reporting,
@@ -44,6 +45,7 @@ for _page in (
     endpointform,  # before the page: `new` is no endpoint
     endpointpage,
     keypage,
+    performancepage,
     reporting,
     phone,
 ):
