@@ -83,12 +83,12 @@ def behind_page(
         key, here, asked.rate, asked.part, asked.kind, asked.of or None, asked.by, asked.level or None,
         asked.from_ or None, asked.to or None, asked.include_demo, cursor, AT_ONCE,
     )  # fmt: skip
-    back = Asked.model_validate(asked.model_dump(include=set(Asked.model_fields)))
+    page = Asked.model_validate(asked.model_dump(include=set(Asked.model_fields)))
     return render(
         request,
         "performance_behind.html",
         asked=asked,
-        back=back,
+        page=page,
         found=found,
         question=ask(key, here, asked.by, asked.level or None, asked.from_ or None, asked.to or None, False),
         whose=name_of(here, asked.by, None if asked.of == UNLOCATED else asked.of) if asked.of else t("evaluation.all"),
