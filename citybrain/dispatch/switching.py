@@ -5,6 +5,7 @@ switched it, patrol, or the next one who asks."""
 
 import time
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, select, update
 
@@ -40,7 +41,7 @@ def go_on(tx: Connection, endpoint_id: str) -> bool:
 def finish(store: Store, seconds: float, endpoint_id: str | None = None) -> None:
     """Goes on for so long, with all endpoints or with one, a transaction a batch."""
     ends = time.monotonic() + seconds
-    marked = endpoints.c.switching.isnot(None)
+    marked: ColumnElement[bool] = endpoints.c.switching.isnot(None)
     if endpoint_id:
         marked &= endpoints.c.id == endpoint_id
     with store.read() as tx:
@@ -61,7 +62,7 @@ def _release(tx: Connection, row: Row[tuple[str]]) -> bool:
     if _some(tx, held, due_at=row.switching, **state_because(None)):
         return True
     of_it = attempts.c.delivery_id == deliveries.c.id
-    tried: list[ColumnElement[bool]] = [STILL_PENDING, in_lanes_of(deliveries, row.id), deliveries.c.tries > 0]
+    tried: list[Any] = [STILL_PENDING, in_lanes_of(deliveries, row.id), deliveries.c.tries > 0]
     tried += [deliveries.c.due_at > row.switching, ~exists().where(of_it, attempts.c.at >= row.switching)]
     if row.switching_past is not None:
         tried.append(~exists().where(of_it, attempts.c.at <= row.switching_past))
