@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from citybrain.access import asking
@@ -126,8 +128,11 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
         return Problem(422, detail, errors=errors).response()
 
     @app.exception_handler(HTTPException)
-    async def http_error(_request: Request, error: HTTPException) -> Response:
-        return Problem(error.status_code, str(error.detail)).response()
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        response = Problem(error.status_code, str(error.detail)).response()
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(sorted(_allowed(request)))
+        return response
 
     @app.exception_handler(StoreUnavailable)
     async def store_unavailable(_request: Request, _error: StoreUnavailable) -> Response:
@@ -136,6 +141,16 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
     @app.exception_handler(DataError)
     async def not_to_be_kept(_request: Request, _error: DataError) -> Response:
         return Problem(422, "the store cannot take a value: a NUL character, or a number that is too large").response()
+
+
+def _allowed(request: Request) -> set[str]:
+    """What this address takes, by whichever of the routes: the one that refuses knows only its own methods."""
+    path = request.scope["path"]
+    found = {"POST"} if path in COUNTED else set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.path_regex.match(path):
+            found |= route.methods or set()
+    return found or {"GET", "HEAD"}
 
 
 def _field(error: dict[str, Any]) -> tuple[str | int, ...]:

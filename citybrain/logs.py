@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-FIELDS = ("event", "case", "delivery", "domain", "endpoint", "method", "path", "status", "ms")
+FIELDS = ("event", "events", "case", "delivery", "domain", "endpoint", "method", "path", "status", "ms")
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 

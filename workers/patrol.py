@@ -13,7 +13,7 @@ from threading import Event
 
 from citybrain.casework.followup import follow_up
 from citybrain.casework.rescheduling import note_calendar
-from citybrain.dispatch import outbox
+from citybrain.dispatch import outbox, switching
 from citybrain.dispatch.delivery import anything_due
 from citybrain.dispatch.queues import raise_alerts
 from citybrain.indicators.activity import note_changes
@@ -87,6 +87,7 @@ def walk_round(here: Installation, acting: Store) -> None:
     with acting.write() as tx:
         filing.line_up(tx)
         outbox.line_up(tx)
+    switching.finish(acting, ROUND_SECONDS)
     here.ringer.ring(*waiting_queues(here))
     with acting.write() as tx:
         number_committed(tx)

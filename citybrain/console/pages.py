@@ -17,6 +17,7 @@ from citybrain.console import (
     exporting,
     groundmap,
     keypage,
+    performancepage,
     phone,
     queuepage,
     reporting,
@@ -46,6 +47,7 @@ for _page in (
     endpointpage,
     keypage,
     boundarypage,
+    performancepage,
     reporting,
     phone,
 ):

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, select, true
 
 from citybrain.access import Asker, Here, JsonBody, described
 from citybrain.clock import rfc3339
-from citybrain.dispatch import again
+from citybrain.dispatch import again, switching
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.again import Replay, Retries
 from citybrain.dispatch.attempts import with_attempts
@@ -22,6 +22,7 @@ from citybrain.queue import DISPATCH
 from citybrain.store.dispatch_tables import STILL_PENDING, UNSENT, deliveries, endpoints
 
 routes = APIRouter(prefix="/api/v1", tags=["dispatch 推送"])
+SWITCHING_SECONDS = 2.0  # that a request goes on with it; the rest is for patrol
 Asked = TypeVar("Asked", bound=BaseModel)
 
 
@@ -241,6 +242,7 @@ def _switch(endpoint_id: str, enabled: bool, key: Key, here: Installation) -> di
     with here.store.write() as tx:
         endpoint_.set_enabled(tx, endpoint_id, enabled, key.name, here.clock())
         row = endpoint_.find(tx, endpoint_id)
+    switching.finish(here.store, SWITCHING_SECONDS, endpoint_id)
     here.ringer.ring(DISPATCH)
     return _shown(row, here)
 

@@ -5,13 +5,12 @@ import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from citybrain.cityfile import BreakerTable
-from citybrain.dispatch.outbox import hold
+from citybrain.dispatch import switching
 from citybrain.dispatch.sender import Outcome
-from citybrain.store.dispatch_tables import STILL_PENDING, attempts, deliveries, endpoints
-from citybrain.store.lanes import in_lanes_of
+from citybrain.store.dispatch_tables import endpoints
 from citybrain.store.ledger import Entry, append_to_city
 
 DISPATCH = "dispatch"  # the actor
@@ -59,7 +58,7 @@ def _praise(tx: Connection, before: Health, now: int) -> None:
     tx.execute(_SUCCEEDED, {"of": before.id, "at": now})
     if before.failures or before.opened_at is not None:
         _set(tx, before.id, **ANEW, state_since=now)
-        _release(tx, before.id, before.succeeded_at or 0, now)
+        switching.begin(tx, before.id, now, before.succeeded_at or 0)
     if before.opened_at is not None:
         told = {"endpoint": before.id, "unreachable_since": before.opened_at, "probes": before.probes}
         append_to_city(tx, Entry("endpoint.reachable", DISPATCH, told), now)
@@ -84,11 +83,12 @@ def _blame(
     elif before.opened_at is not None and any(each.at >= before.opened_at for each in failed):  # else it is a latecomer
         told |= {"probes": before.probes + 1} | _next_probe(before.probes + 1, now, rules, rng)
     _set(tx, before.id, **told)
+    if told.get("enabled") is False:
+        switching.begin(tx, before.id, now)
 
 
 def _disable(tx: Connection, endpoint_id: str, told: dict[str, Any], now: int) -> None:
     told |= {"enabled": False, "disabled_because": "gone", "state_since": now, "opened_at": None, "probes": 0}
-    hold(tx, endpoint_id)
     append_to_city(tx, Entry("endpoint.disabled", DISPATCH, {"endpoint": endpoint_id, "reason": "410"}), now)
 
 
@@ -99,15 +99,6 @@ def _next_probe(probes: int, now: int, rules: BreakerTable, rng: random.Random) 
         "probe_at": now + int(1000 * wait),
         "grave_probe_at": now + int(1000 * min(wait, rules.grave_probe_seconds)),
     }
-
-
-def _release(tx: Connection, endpoint_id: str, last_success: int, now: int) -> None:
-    """An outage is over: what failed only since the last success is due at once. What had failed before, while others
-    arrived, has its own reasons and keeps its schedule, or it would use up its tries within seconds."""
-    before = (attempts.c.delivery_id == deliveries.c.id) & (attempts.c.at <= last_success)
-    victims = STILL_PENDING & in_lanes_of(deliveries, endpoint_id) & (deliveries.c.tries > 0)
-    victims &= ~exists(select(attempts.c.id).where(before))
-    tx.execute(update(deliveries).where(victims).values(due_at=now))
 
 
 def _set(tx: Connection, endpoint_id: str, **values: Any) -> None:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from citybrain.city import City
 from citybrain.clock import rfc3339
+from citybrain.dispatch import switching
 from citybrain.dispatch.address import AddressRefused, AllowList
 from citybrain.dispatch.breaker import ANEW
-from citybrain.dispatch.outbox import adopt, hold, orphan, release, state_at
+from citybrain.dispatch.outbox import adopt, orphan, state_at
 from citybrain.dispatch.signature import NO_SM3, V1, new_secret, sm3_is_here
 from citybrain.dispatch.turns import lane_of
 from citybrain.installation import Installation
@@ -132,14 +133,12 @@ def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int, seen: 
 
 
 def set_enabled(tx: Connection, endpoint_id: str, enabled: bool, actor: str, now: int) -> None:
-    """While disabled nothing is skipped: what it should get is held, and released when it is enabled."""
+    """While disabled nothing is skipped: what it should get is held, and released when it is enabled; what is left of
+    that to `switching.finish`."""
     find_to_change(tx, endpoint_id)
     values = {"enabled": enabled, "disabled_because": None if enabled else "by hand", "state_since": now, **ANEW}
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
-    if enabled:
-        release(tx, endpoint_id, now)
-    else:
-        hold(tx, endpoint_id)
+    switching.begin(tx, endpoint_id, now)
     log_change(tx, "endpoint.enabled" if enabled else "endpoint.disabled", endpoint_id, actor, now)
 
 

@@ -111,7 +111,7 @@ def _deliveries(message: Message, directory: Directory, now: int) -> Iterable[di
         lane = lane_of(endpoint.id, row["grade"], row["domain"], row["county"])
         yield row | {"id": _message_id(), "endpoint_id": endpoint.id, "lane": lane, **state_at(endpoint)}
     if not matched:
-        yield row | {"id": _message_id(), "endpoint_id": None, "lane": "", **_state(NO_ENDPOINT)}
+        yield row | {"id": _message_id(), "endpoint_id": None, "lane": "", **state_because(NO_ENDPOINT)}
 
 
 def wants(endpoint: Row[Any], delivery: Any, city: Structure) -> bool:
@@ -160,12 +160,6 @@ def line_up(tx: Connection) -> None:
     tx.execute(update(deliveries).where(lost).values(lane=lane_at(deliveries.c.endpoint_id)))
 
 
-def hold(tx: Connection, endpoint_id: str) -> None:
-    """While an endpoint is disabled nothing is skipped: what it should get waits."""
-    mine = STILL_PENDING & in_lanes_of(deliveries, endpoint_id)
-    tx.execute(update(deliveries).where(mine).values(**_state(DISABLED)))
-
-
 def hold_back(tx: Connection, ids: Sequence[str]) -> None:
     """What was made pending although its endpoint has been disabled or deleted meanwhile waits like the rest."""
     if not ids:
@@ -173,16 +167,9 @@ def hold_back(tx: Connection, ids: Sequence[str]) -> None:
     mine = deliveries.c.id.in_(ids) & (deliveries.c.status == "pending")
     deleted = deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(endpoints.c.deleted_at.isnot(None)))
     nobodys = mine & (deliveries.c.endpoint_id.is_(None) | deleted)
-    tx.execute(update(deliveries).where(nobodys).values(endpoint_id=None, lane="", **_state(NO_ENDPOINT)))
+    tx.execute(update(deliveries).where(nobodys).values(endpoint_id=None, lane="", **state_because(NO_ENDPOINT)))
     disabled = deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(endpoints.c.enabled.is_(False)))
-    tx.execute(update(deliveries).where(mine & disabled).values(**_state(DISABLED)))
-
-
-def release(tx: Connection, endpoint_id: str, now: int) -> None:
-    held = UNSENT & (deliveries.c.status == "held") & (deliveries.c.endpoint_id == endpoint_id)
-    tried = STILL_PENDING & in_lanes_of(deliveries, endpoint_id) & (deliveries.c.tries > 0)
-    for waiting in (held, tried):
-        tx.execute(update(deliveries).where(waiting).values(due_at=now, **_state(None)))
+    tx.execute(update(deliveries).where(mine & disabled).values(**state_because(DISABLED)))
 
 
 def orphan(tx: Connection, endpoint_id: str) -> None:
@@ -193,15 +180,15 @@ def orphan(tx: Connection, endpoint_id: str) -> None:
     for mine in (STILL_PENDING & in_lanes_of(deliveries, endpoint_id), held):
         tests = mine & deliveries.c.case_id.is_(None)  # nobody else's
         tx.execute(update(deliveries).where(tests).values(status="failed", held_because=None))
-        tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **afresh, **_state(NO_ENDPOINT)))
+        tx.execute(update(deliveries).where(mine).values(endpoint_id=None, **afresh, **state_because(NO_ENDPOINT)))
 
 
 def state_at(endpoint: Row[Any]) -> dict[str, Any]:
     """Of what is to go to this endpoint."""
-    return _state(None if endpoint.enabled else DISABLED)
+    return state_because(None if endpoint.enabled else DISABLED)
 
 
-def _state(held_because: str | None) -> dict[str, Any]:
+def state_because(held_because: str | None) -> dict[str, Any]:
     return {"status": "held" if held_because else "pending", "held_because": held_because}
 
 

@@ -1,7 +1,8 @@
 """What waits for an endpoint and does not move by itself: a department without an endpoint, an endpoint that is
 unreachable or disabled. Each is a queue with a deadline of its own; past it somebody is told, once."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,10 +12,12 @@ from citybrain.cityfile import PatienceTable
 from citybrain.dispatch.health import GRADE, OWNER
 from citybrain.dispatch.lane import GRAVE
 from citybrain.store.dispatch_tables import STILL_PENDING, deliveries, dispatch_alerts, endpoints
+from citybrain.store.lanes import in_lanes_of
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.stream import Change, record_changes
 
 CLOCK = "clock"  # the actor of what only the passing of time decided
+PLACES = ("county", "town")  # finer ones would be told a hundred times over
 QUEUES = MISSING, UNREACHABLE, DISABLED = "missing_endpoint", "unreachable", "disabled"
 _HELD = deliveries.c.status == literal_column("'held'")
 
@@ -98,8 +101,26 @@ def raise_alerts(tx: Connection, patience: PatienceTable, now: int) -> int:
         row = {"queue": each.queue, "subject": each.subject, "since": each.since, "raised_at": now}
         tx.execute(insert(dispatch_alerts).values(**row))
         append_to_city(tx, Entry("dispatch.overdue", CLOCK, asdict(each)), now)
-    record_changes(tx, [Change("dispatch.overdue", "", {}, data=_shown(each)) for each in new], now)
+        record_changes(tx, _changes(tx, each), now)
     return len(new)
+
+
+def _changes(tx: Connection, each: Stuck) -> Iterator[Change]:
+    """One for each domain and place in which something of it waits, so that whoever is limited to some sees theirs;
+    `waiting` is how many there. Test messages are about no domain."""
+    place = (deliveries.c.domain, *(deliveries.c[level] for level in PLACES))
+    if each.endpoint_id is None:
+        waiting = [_HELD & deliveries.c.endpoint_id.is_(None) & (deliveries.c.department == each.department)]
+    else:
+        held = _HELD & (deliveries.c.endpoint_id == each.endpoint_id)
+        waiting = [STILL_PENDING & in_lanes_of(deliveries, each.endpoint_id), held]
+    found: Counter[tuple[Any, ...]] = Counter()
+    for condition in waiting:
+        for *where, number in tx.execute(select(*place, func.count()).where(condition).group_by(*place)):
+            found[tuple(where)] += number
+    for (domain, *codes), number in found.items():
+        told = _shown(each) | {"waiting": number}
+        yield Change("dispatch.overdue", domain or "", dict(zip(PLACES, codes, strict=True)), data=told)
 
 
 def _shown(each: Stuck) -> dict[str, Any]:

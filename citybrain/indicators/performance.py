@@ -8,7 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, exists, false, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from citybrain.casework.case import ACTIVE_ORDERS, OrderStatus, Status
 from citybrain.city import City
@@ -71,13 +84,29 @@ class Asked:
     demo: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The rows that some rates count, and how each of them does: by rate what a row adds to the numerator and to the
+    denominator, then both after appeals. `row` identifies one, `case_id` is its case."""
+
+    rows: FromClause
+    counted: ColumnElement[bool]
+    group: ColumnElement[Any]
+    row: ColumnElement[str]
+    case_id: ColumnElement[str]
+    adds: Mapping[str, Sequence[ColumnElement[int]]]
+
+
 def performance(tx: Connection, asked: Asked) -> dict[str | None, Counts]:
     """By domain, department, division or worker; four aggregates, whatever the number of cases."""
     found: dict[str | None, Counts] = {}
-    for query, rates in _queries(asked):
+    for each in populations(asked):
+        added = [number for numbers in each.adds.values() for number in numbers]
+        sums = (func.sum(number).label(f"n{index}") for index, number in enumerate(added))
+        query = select(each.group, *sums).select_from(each.rows).where(each.counted).group_by(each.group)
         for group, *numbers in tx.execute(query):
             counts = found.setdefault(group, {})
-            for index, rate in enumerate(rates):
+            for index, rate in enumerate(each.adds):
                 counts[rate] = [int(number or 0) for number in numbers[index * 4 : index * 4 + 4]]
     return found
 
@@ -100,35 +129,37 @@ def rates_of(counts: Mapping[str, list[int]], after: bool) -> dict[str, dict[str
     return told
 
 
-def _queries(asked: Asked) -> Iterator[tuple[Select[Any], tuple[str, ...]]]:
+def populations(asked: Asked) -> Iterator[Population]:
     if asked.by != "department":  # a report has none yet
-        yield _filing(asked), ("filing",)
-    yield _handling(asked), ("handling", "handling_in_time")
-    yield _reworks(asked), ("rework",)
-    yield _closing(asked), ("closing", "closing_in_time")
+        yield _filing(asked)
+    yield _handling(asked)
+    yield _reworks(asked)
+    yield _closing(asked)
 
 
-def _filing(asked: Asked) -> Select[Any]:
+def _filing(asked: Asked) -> Population:
     filed = (events.c.state == "cased") & func.coalesce(cases.c.status != Status.VOID, false())
     made = events.c.id >= f"{asked.since - BELOW:012x}"
     group = {"domain": events.c.domain, "worker": events.c.source}.get(asked.by, events.c[asked.level])
-    query = _counted(asked, group, [filed], events, None)
-    query = query.select_from(events.join(cases, cases.c.id == events.c.case_id, isouter=True))
-    return query.where(made, _inside(events.c.received_at, asked))
+    rows = events.join(cases, cases.c.id == events.c.case_id, isouter=True)
+    counted = _scoped(asked, events, group) & made & _inside(events.c.received_at, asked)
+    return Population(rows, counted, group, events.c.id, events.c.case_id, {"filing": _adds(filed)})
 
 
-def _handling(asked: Asked) -> Select[Any]:
+def _handling(asked: Asked) -> Population:
     done, due = work_orders.c.completed_at, work_orders.c.due_at
     handled = _inside(done, asked)
     late = _inside(due, asked) & or_(done.is_(None), done >= asked.until)
     in_time = handled & func.coalesce(done <= due, true())
     group = _of_case(asked, work_orders.c.department)
-    query = _counted(asked, group, [handled, in_time], cases, _order_upheld("overdue"))
-    query = query.select_from(work_orders.join(cases, cases.c.id == work_orders.c.case_id))
-    return query.where(work_orders.c.status.in_(COUNTED), or_(handled, late))
+    upheld = _order_upheld("overdue")
+    rows = work_orders.join(cases, cases.c.id == work_orders.c.case_id)
+    counted = _scoped(asked, cases, group) & work_orders.c.status.in_(COUNTED) & or_(handled, late)
+    adds = {"handling": _adds(handled, upheld), "handling_in_time": _adds(in_time, upheld)}
+    return Population(rows, counted, group, work_orders.c.id, cases.c.id, adds)
 
 
-def _reworks(asked: Asked) -> Select[Any]:
+def _reworks(asked: Asked) -> Population:
     """Each order with whether it was completed in the period and how often it was sent back in it. A rework is that of
     the leading order that was completed last before."""
     earlier = work_orders.alias("earlier")
@@ -143,16 +174,16 @@ def _reworks(asked: Asked) -> Select[Any]:
     times = select(sent_back.c.id, func.count().label("times")).group_by(sent_back.c.id).subquery()
     reworks = func.coalesce(times.c.times, 0)
     completed = (work_orders.c.status == OrderStatus.COMPLETED) & _inside(work_orders.c.completed_at, asked)
-    done = case((completed, 1), else_=0)
+    done = _one(completed)
     group = _of_case(asked, work_orders.c.department)
-    sums = [reworks, done, case((_order_upheld("rework"), 0), else_=reworks), done]
+    adds = {"rework": (reworks, done, case((_order_upheld("rework"), 0), else_=reworks), done)}
     joined = work_orders.join(cases, cases.c.id == work_orders.c.case_id)
-    query = select(group, *(func.sum(each).label(f"n{index}") for index, each in enumerate(sums)))
-    query = query.select_from(joined.join(times, times.c.id == work_orders.c.id, isouter=True)).group_by(group)
-    return _scoped(query, asked, cases, group).where(or_(completed, work_orders.c.id.in_(select(times.c.id))))
+    rows = joined.join(times, times.c.id == work_orders.c.id, isouter=True)
+    counted = _scoped(asked, cases, group) & or_(completed, work_orders.c.id.in_(select(times.c.id)))
+    return Population(rows, counted, group, work_orders.c.id, cases.c.id, adds)
 
 
-def _closing(asked: Asked) -> Select[Any]:
+def _closing(asked: Asked) -> Population:
     closed = _inside(cases.c.closed_at, asked)
     open_still = or_(cases.c.closed_at.is_(None), cases.c.closed_at >= asked.until)
     late = _inside(cases.c.due_at, asked) & open_still & (cases.c.status != Status.VOID)
@@ -160,27 +191,29 @@ def _closing(asked: Asked) -> Select[Any]:
     reported = select(func.max(work_orders.c.completed_at)).where(leads).scalar_subquery()
     in_time = closed & func.coalesce(reported <= cases.c.due_at, true())
     upheld = _upheld(cases.c.id, "overdue")
-    query = _counted(asked, _of_case(asked, cases.c.lead), [closed, in_time], cases, upheld)
-    return query.select_from(cases).where(or_(closed, late))
+    group = _of_case(asked, cases.c.lead)
+    counted = _scoped(asked, cases, group) & or_(closed, late)
+    adds = {"closing": _adds(closed, upheld), "closing_in_time": _adds(in_time, upheld)}
+    return Population(cases, counted, group, cases.c.id, cases.c.id, adds)
 
 
-def _counted(
-    asked: Asked, group: Any, tests: Sequence[ColumnElement[bool]], scope: Table, upheld: ColumnElement[bool] | None
-) -> Select[Any]:
-    """By group, for each test: how many rows pass it and how many there are; both without what an appeal took out."""
+def _adds(passes: ColumnElement[bool], upheld: ColumnElement[bool] | None = None) -> Sequence[ColumnElement[int]]:
+    """Every row counts, those that pass above the line too; neither once an appeal took it out."""
     stays = true() if upheld is None else ~upheld
-    sums = [each for test in tests for each in (test, true(), and_(test, stays), stays)]
-    counts = (func.sum(case((each, 1), else_=0)).label(f"n{index}") for index, each in enumerate(sums))
-    return _scoped(select(group, *counts).group_by(group), asked, scope, group)
+    return _one(passes), _one(true()), _one(and_(passes, stays)), _one(stays)
 
 
-def _scoped(query: Select[Any], asked: Asked, scope: Table, group: Any) -> Select[Any]:
-    query = query.where(within(asked.key, asked.city, scope))
+def _one(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _scoped(asked: Asked, scope: Table, group: Any) -> ColumnElement[bool]:
+    mine = within(asked.key, asked.city, scope)
     if not asked.demo:
-        query = query.where(scope.c.demo.is_(False))
+        mine &= scope.c.demo.is_(False)
     if asked.by == "worker":
-        query = query.where(group.in_(select(keys.c.name).where(keys.c.role == Role.WORKER)))
-    return query
+        mine &= group.in_(select(keys.c.name).where(keys.c.role == Role.WORKER))
+    return mine
 
 
 def _inside(moment: Any, asked: Asked) -> ColumnElement[bool]:

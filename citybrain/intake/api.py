@@ -28,6 +28,7 @@ BATCH_BYTES = 16 * MIB
 LARGE = 8 * 1024  # bytes; reading more, or any geometry, takes so long that nobody else should wait for it
 READERS = 2
 T = TypeVar("T")
+TOLD = 1_000  # events of one batch that the log names: the rest begins with the same time
 OUTCOMES = {"new": "accepted", "known": "duplicate", "conflict": "rejected"}
 
 
@@ -67,7 +68,9 @@ class Intake:
             raise invalid("body", f"{len(items)} events in one batch", f"send {BATCH_EVENTS} at most")
         self._rates.take(key.name, len(items))
         checked = await self._aside(self._check_each, read, items, key)
-        receipts = iter(await self.commit([each for each in checked if isinstance(each, Filing)]))
+        given = await self.commit([each for each in checked if isinstance(each, Filing)])
+        request.scope["told"] = {"events": [receipt.id for receipt in given if receipt.outcome == "new"][:TOLD]}
+        receipts = iter(given)
         results = [_result(i, next(receipts) if isinstance(each, Filing) else each) for i, each in enumerate(checked)]
         outcomes = [result["outcome"] for result in results]
         counts = {outcome: outcomes.count(outcome) for outcome in OUTCOMES.values()}

@@ -35,6 +35,9 @@ endpoints = Table(
     Column("probes", Integer, nullable=False, server_default=text("0")),
     Column("probe_at", BigInteger, nullable=False, server_default=text("0")),
     Column("grave_probe_at", BigInteger, nullable=False, server_default=text("0")),
+    # What waits for it is still to be held or released, as it is now: since when, and its last success before.
+    Column("switching", BigInteger),
+    Column("switching_past", BigInteger),
 )
 
 dispatch_alerts = Table(

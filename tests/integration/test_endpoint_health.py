@@ -6,6 +6,7 @@ import pytest
 from desk import ADMIN, Desk
 from postgres import both_stores
 from posting import FAILED, OK, claim, end, in_the_present, switch
+from sqlalchemy import false, true
 from steps import FIRE
 
 from citybrain.clock import to_datetime
@@ -18,8 +19,12 @@ from citybrain.dispatch.api import (
     patch_endpoint,
     replay,
     retry_many,
+    rotate_as_seen,
     show_endpoint,
 )
+from citybrain.dispatch.backlog import Backlog, backlogs
+from citybrain.dispatch.health import states
+from citybrain.dispatch.pace import HOUR_MS, Pace, paces
 from citybrain.dispatch.queues import raise_alerts
 from citybrain.dispatch.sender import Sender
 from citybrain.dispatch.signature import verify
@@ -76,6 +81,42 @@ def test_an_endpoints_state_says_since_when_and_what_waits(desk: Desk) -> None:
     assert (health["state"], health["waiting"], health["next_probe_at"]) == ("disabled", 8, None)
     switch(desk, light, True)
     assert len(claim(desk)) == 8  # it is tried at once, whatever was the matter before
+
+
+def test_what_waits_failed_and_arrived_lately_is_counted_by_endpoint(desk: Desk) -> None:
+    in_the_present(desk)
+    light, dark = desk.endpoint("light"), desk.endpoint("dark", types=["c01001"])
+    for _ in range(4):
+        desk.open()
+    end(desk, claim(desk, limit=2), OK)
+    end(desk, claim(desk, limit=1), FAILED)
+    last = max(row.id for row in desk.rows(deliveries))
+    desk.set(deliveries, deliveries.c.id == last, status="failed")
+    with desk.here.store.read() as tx:
+        found = backlogs(tx, [light, dark], true())
+        hour, later = (paces(tx, since) for since in (desk.now - HOUR_MS, desk.now + HOUR_MS))
+    assert (found[light].pending, found[light].held, found[light].failed) == (1, 0, 1)
+    assert found[dark] == Backlog()
+    assert hour.of == {light: Pace(2, 3, 12, 12)}
+    assert later.of == {}
+    switch(desk, light, False)
+    with desk.here.store.read() as tx:
+        assert backlogs(tx, [light], true())[light].held == 1
+        assert backlogs(tx, [light], false())[light] == Backlog()
+        assert states(tx, true()) == {"well": 0, "failing": 0, "unreachable": 0, "disabled": 1, "untried": 1}
+    disabled = list_endpoints(ADMIN, desk.here, "disabled")["items"]
+    assert [each["id"] for each in disabled] == [light]
+
+
+def test_a_secret_that_was_rotated_meanwhile_is_not_rotated_again_by_mistake(desk: Desk) -> None:
+    light = desk.endpoint("light")
+    rotate_as_seen(light, ADMIN, desk.here, 0)
+    before = desk.row(endpoints, endpoints.c.id == light).secrets
+    with pytest.raises(Problem) as refused:
+        rotate_as_seen(light, ADMIN, desk.here, 0)
+    assert refused.value.status == 409
+    assert desk.row(endpoints, endpoints.c.id == light).secrets == before
+    rotate_as_seen(light, ADMIN, desk.here, before[1]["until"])
 
 
 def test_another_address_is_tried_at_once(desk: Desk) -> None:
@@ -154,7 +195,8 @@ def test_past_the_deadline_it_is_told_once_and_anew_when_it_happens_again(desk: 
     desk.pass_time(hours=25)
     assert (told(), told()) == (1, 0)
     assert [row.action for row in desk.rows(ledger, ledger.c.chain == "city")] == ["dispatch.overdue"]
-    assert desk.rows(stream)[-1].data["department"] == "441402-cg"
+    change = desk.rows(stream)[-1]
+    assert (change.data["department"], change.domain, change.county) == ("441402-cg", "grid", "441402")
     light = desk.endpoint("light", department="441402-cg")
     assert told() == 0
     assert desk.rows(dispatch_alerts) == []

@@ -3,9 +3,10 @@
 import csv
 import html
 import io
+import itertools
 import random
 import zipfile
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from desk import Desk
@@ -15,7 +16,7 @@ from postgres import both_stores
 from citybrain.casework.amendment import load
 from citybrain.casework.writing import write
 from citybrain.indicators.days import begin_of, end_of, read_day
-from citybrain.indicators.performance_api import show_performance
+from citybrain.indicators.performance_api import Kind, Part, RateCode, show_behind, show_performance
 from citybrain.keys import Key, Role, create_key
 from citybrain.problem import Problem
 from citybrain.store.ledger_tables import ledger
@@ -24,6 +25,7 @@ from citybrain.store.tables import events, work_orders
 pytestmark = both_stores
 
 FIRE = {"domain": "fire", "type": "fire.building_fire"}
+KINDS, PARTS, RATE_CODES = get_args(Kind), get_args(Part), get_args(RateCode)
 SECOND = {"lng": 116.31, "lat": 23.99, "datum": "wgs84"}
 
 
@@ -213,3 +215,34 @@ def test_csv_and_workbook_say_the_same_as_json(desk: Desk) -> None:
     assert "立案率 原始 %" in texts
     assert html.escape(told["rates"][1]["formula"]) in texts
     assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_behind_every_number_stand_the_very_rows_that_it_counts(desk: Desk) -> None:
+    live(desk, random.Random(9), 12)
+    period = {"from_": "2025-03-01", "to": "2025-04-30"}
+    for by in ("domain", "department"):
+        told = asked(desk, by)
+        for item, of in [(told["total"], None), *((each, each["code"] or "none") for each in told["items"][:1])]:
+            for kind, rate, part in itertools.product(KINDS, RATE_CODES, PARTS):
+                given = {"by": by, "rate": rate, "part": part, "kind": kind, "of": of, "limit": 500, **period}
+                found = show_behind(desk.key, desk.here, **given)["items"]
+                if (by, rate) == ("department", "filing"):
+                    assert found == []
+                    continue
+                assert sum(each["times"] for each in found) == item[kind][rate][part], given
+    other = Key("other", Role.OPERATOR, frozenset({"water"}), frozenset(), frozenset())
+    assert show_behind(other, desk.here, "handling", limit=500, **period)["items"] == []
+
+
+def test_behind_a_number_comes_page_by_page(desk: Desk) -> None:
+    for _ in range(5):
+        desk.open()
+    period = {"from_": "2025-03-01", "to": "2025-04-30"}
+    first = show_behind(desk.key, desk.here, "filing", limit=3, **period)
+    rest = show_behind(desk.key, desk.here, "filing", limit=3, cursor=first["next"], **period)
+    ids = [each["event"]["id"] for each in first["items"] + rest["items"]]
+    assert (len(set(ids)), len(ids), rest["next"]) == (5, 5, None)
+    assert first["items"][0]["case"]["number"]
+    months = show_behind(desk.key, desk.here, "filing", by="month", of="2025-03", **period)["items"]
+    assert {each["event"]["id"] for each in months} == set(ids)
+    assert show_behind(desk.key, desk.here, "filing", by="month", of="2025-04", **period)["items"] == []

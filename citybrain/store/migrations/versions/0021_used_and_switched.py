@@ -1,4 +1,4 @@
-"""When a key was used last.
+"""When a key was used last; what is still to be held or released for an endpoint that was switched.
 
 Revision of 2026-11-23.
 """
@@ -14,6 +14,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("keys", sa.Column("used_at", sa.BigInteger()))
+    op.add_column("endpoints", sa.Column("switching", sa.BigInteger()))
+    op.add_column("endpoints", sa.Column("switching_past", sa.BigInteger()))
 
 
 def downgrade() -> None:
