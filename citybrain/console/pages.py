@@ -18,6 +18,7 @@ from citybrain.console import (
     reporting,
     signing,
     views,
+    wallpage,
 )
 from citybrain.console.rendering import FOLDER, OwnFiles, render
 
@@ -38,6 +39,7 @@ for _page in (
     eventpage,
     coveragepage,
     boundarypage,
+    wallpage,
     reporting,
     phone,
 ):
