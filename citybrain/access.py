@@ -15,6 +15,8 @@ from citybrain.strict_json import check_fit, parse_json
 
 COOKIE = "citybrain_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# All that a session for the wall may ask for; such a session has no token to write with.
+WALL = ("/wall", "/fragments/wall", "/fragments/points", "/ground/", "/api/v1/stream", "/api/v1/session")
 
 
 def installation_of(request: Request) -> Installation:
@@ -30,7 +32,7 @@ def asker(request: Request) -> Key:
     authorization = request.headers.get("authorization")
     if authorization is None and (token := request.cookies.get(COOKIE)):
         key = of_session(request, token)
-        if request.method not in SAFE and request.headers.get("x-csrf-token") != key.csrf:
+        if request.method not in SAFE and (not key.csrf or request.headers.get("x-csrf-token") != key.csrf):
             raise Problem(403, "a write by session needs the X-CSRF-Token that POST /api/v1/session answered")
         return key
     return keyring_of(request).bearer(authorization)
@@ -54,6 +56,8 @@ def of_session(request: Request, token: str) -> Key:
     key = keyring_of(request).named(session[0]) if session else None
     if session is None or key is None:
         raise Problem(401, "the session has ended: sign in again")
+    if not session[1] and not request.url.path.startswith(WALL):
+        raise Problem(401, "this session is for the wall alone: sign in")
     return replace(key, csrf=session[1])
 
 

@@ -37,6 +37,7 @@ from geo.place import PLACE_LEVELS
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 REFRESH_SECONDS = 0.25  # a revoked key is refused after this at the latest
 SESSION_MS = 12 * 3600 * 1000  # one shift
+WALL_MS = 30 * 24 * 3600 * 1000  # of a session that can only look at the wall
 # Asked for in place of a division code: what has no place in the city, and what has one but no division of a level.
 UNLOCATED = "none"
 WITHOUT = "no-"  # `no-county`
@@ -303,12 +304,12 @@ class Keyring:
         self._read_at = now
 
 
-def open_session(tx: Connection, key: Key, now: int) -> tuple[str, str]:
-    """A browser's session: the cookie's value and the token that its writes must repeat."""
-    token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
-    tx.execute(
-        insert(sessions).values(token_hash=_hash(token), key_name=key.name, csrf=csrf, expires_at=now + SESSION_MS)
-    )
+def open_session(tx: Connection, key: Key, now: int, *, wall: bool = False) -> tuple[str, str]:
+    """A browser's session: the cookie's value and the token that its writes must repeat. One for the wall has none, so
+    that it can write nothing, and lasts as long as nobody comes by to sign in."""
+    token, csrf = secrets.token_urlsafe(32), "" if wall else secrets.token_urlsafe(24)
+    ends = now + (WALL_MS if wall else SESSION_MS)
+    tx.execute(insert(sessions).values(token_hash=_hash(token), key_name=key.name, csrf=csrf, expires_at=ends))
     return token, csrf
 
 

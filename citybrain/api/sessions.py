@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from citybrain.access import COOKIE, Asker, Here, JsonBody, keyring_of
-from citybrain.keys import SESSION_MS, Key, close_session, open_session
+from citybrain.keys import SESSION_MS, WALL_MS, Key, close_session, open_session
 from citybrain.problem import Problem
 
 routes = APIRouter(prefix="/api/v1", tags=["session 登录"])
@@ -36,10 +36,10 @@ def sign_out(request: Request, _key: Asker, here: Here) -> Response:
     return response
 
 
-def begin(response: Response, key: Key, here: Here, *, secure: bool) -> str:
+def begin(response: Response, key: Key, here: Here, *, secure: bool, wall: bool = False) -> str:
     with here.store.write() as tx:
-        token, csrf = open_session(tx, key, here.clock())
-    age = SESSION_MS // 1000
+        token, csrf = open_session(tx, key, here.clock(), wall=wall)
+    age = (WALL_MS if wall else SESSION_MS) // 1000
     response.set_cookie(COOKIE, token, max_age=age, httponly=True, samesite="strict", secure=secure, path="/")
     return csrf
 

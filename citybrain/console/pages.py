@@ -23,6 +23,7 @@ from citybrain.console import (
     reporting,
     signing,
     views,
+    wallpage,
 )
 from citybrain.console.rendering import FOLDER, OwnFiles, render
 
@@ -48,6 +49,7 @@ for _page in (
     keypage,
     boundarypage,
     performancepage,
+    wallpage,
     reporting,
     phone,
 ):

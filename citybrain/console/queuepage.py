@@ -24,10 +24,10 @@ def queues_page(request: Request, key: Visitor, here: Here) -> Response:
     key.require(May.QUEUES)
     with here.store.read() as tx:
         queues = reading.queues(tx, key, here)
-    return render(request, "queues.html", queues=_by_domain(queues, key, here), counted=counted)
+    return render(request, "queues.html", queues=by_domain(queues, key, here), counted=counted)
 
 
-def _by_domain(queues: list[dict[str, Any]], key: Key, here: Installation) -> list[dict[str, Any]]:
+def by_domain(queues: list[dict[str, Any]], key: Key, here: Installation) -> list[dict[str, Any]]:
     found = {(queue["domain"], queue["division"] or UNLOCATED): queue for queue in queues}
     blank: dict[str, Any] = dict.fromkeys(COUNTS, 0) | {"oldest_seconds": None}
     places = _places(queues, key, here)

@@ -12,9 +12,10 @@ from citybrain.console.door import AnyForm, Posted, Visitor, one, page_routes, s
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.console.texts import t
-from citybrain.keys import Key, Role, close_session
+from citybrain.keys import Key, May, Role, close_session
 from citybrain.problem import Problem
 
+WALL = "/wall"  # who signs in for it can look at nothing else, for a month
 FORM_COOKIE = "citybrain_form"  # before there is a session, this stands in for its token
 
 routes = page_routes()
@@ -23,9 +24,10 @@ routes = page_routes()
 @routes.get("/login")
 def ask(request: Request, next: Annotated[str | None, Query(max_length=2000)] = None) -> Response:
     try:
-        return see(home(visitor(request), next))
+        key = visitor(request)
     except Problem:
         return _ask(request, next)
+    return _ask(request, next) if next == WALL and key.csrf else see(home(key, next))
 
 
 @routes.post("/login")
@@ -38,7 +40,8 @@ def sign_in(request: Request, here: Here, fields: AnyForm) -> Response:
     except Problem as problem:
         return _ask(request, goal, in_words(problem), 401)
     response = see(home(key, goal))
-    begin(response, key, here, secure=request.url.scheme == "https")
+    wall = goal == WALL and key.may(May.QUEUES)
+    begin(response, key, here, secure=request.url.scheme == "https", wall=wall)
     response.delete_cookie(FORM_COOKIE)
     return response
 
@@ -67,7 +70,9 @@ def _made_here(request: Request, token: str | None) -> bool:
 
 def _ask(request: Request, goal: str | None, said: list[str] | None = None, status: int = 200) -> Response:
     token = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
-    response = render(request, "login.html", status, csrf=token, goal=local(goal, ""), said=said or [])
+    response = render(
+        request, "login.html", status, csrf=token, goal=local(goal, ""), wall=goal == WALL, said=said or []
+    )
     https = request.url.scheme == "https"
     response.set_cookie(FORM_COOKIE, token, httponly=True, samesite="strict", secure=https, path="/login")
     return response
