@@ -5,6 +5,7 @@ whoever is being answered, which the door sets before a page is made.
 """
 
 import tomllib
+from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -45,3 +46,8 @@ def word(name: str, code: object) -> str:
 def section(name: str) -> dict[str, str]:
     """A whole section: for a page's script, or to choose from."""
     return {key: texts[language.get()] for key, texts in table()[name].items()}
+
+
+def joined(parts: Iterable[str], how: str = "and") -> str:
+    """One after the other, as the language lists them: `and` for things, `clause` for half-sentences."""
+    return t(f"list.{how}").join(parts)

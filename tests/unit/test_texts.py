@@ -14,6 +14,10 @@ PUT_TOGETHER = {
     "column": {"number", "domain", "cell", "by", "reports", "opened"},
     "keys": {"step", "enter", "first", "second", "third", "merge", "suspend", "select", "undo", "newer", "search", "go",
              "help"},
+    "reckoned": {"dispatched", "reworked", "reopened", "resumed", "hours", "minutes", "seconds", "early", "late",
+                 "free", "after_hours"},
+    "story": {"due_at", "until", "into", "from", "text", "note"},
+    "verdict": {"by_device", "by_place", "merges"},
     "phone": {"locate_1", "locate_2", "locate_3", "todo_403", "todo_409", "todo_413", "todo_422"},
 }  # fmt: skip
 
