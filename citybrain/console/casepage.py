@@ -12,7 +12,8 @@ from citybrain.casework.api import do_action
 from citybrain.casework.case import STEPS
 from citybrain.city import City
 from citybrain.console import caseview, choices
-from citybrain.console.door import Form, Posted, Visitor, local, one, page_routes, problem_page, see
+from citybrain.console.appearance import local
+from citybrain.console.door import Form, Posted, Visitor, one, page_routes, problem_page, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.dispatch.api import retry_delivery

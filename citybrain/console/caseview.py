@@ -12,7 +12,7 @@ from citybrain.casework.hindrance import may
 from citybrain.casework.relations import suggestions
 from citybrain.console import choices, reckoned, story, why
 from citybrain.console.caseground import ground_of
-from citybrain.console.texts import joined, t, word
+from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation
 from citybrain.keys import Key, mask
 from citybrain.store.tables import events, reporters
@@ -81,7 +81,7 @@ def _offered(case: Told, row: Row[Any], codes: Mapping[str, str | None], here: I
         "regions": choices.regions(here.city),
         "order_options": [(each["id"], _order_words(each)) for each in case["work_orders"]],
         "appeal_options": [
-            (each["id"], joined([why.department_name(here, each["department"]), word("against", each["against"])]))
+            (each["id"], listed([why.department_name(here, each["department"]), word("against", each["against"])]))
             for each in case["appeals"]
             if each["outcome"] is None
         ],
@@ -96,7 +96,7 @@ def _thought_responsible(case: Told) -> str | None:
 
 def _order_words(order: Told) -> str:
     role, status = word("order_role", order["role"]), word("order_status", order["status"])
-    return f"{order['department_name'] or order['department']}{t('list.aside', text=joined([role, status]))}"
+    return f"{order['department_name'] or order['department']}{t('joint.aside', text=listed([role, status]))}"
 
 
 def _order(action: str) -> int:

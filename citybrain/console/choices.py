@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from citybrain.city import City
+from citybrain.console.texts import named, t
 from citybrain.installation import Installation
 from citybrain.keys import UNLOCATED, WITHOUT, Key
 from citybrain.routing.departments import Department
@@ -27,18 +28,18 @@ def departments(here: Installation, domain: str, type_: str | None, codes: Mappi
     left = dict(here.city.departments)
     place = {here.city.file.city.code, *(code for code in codes.values() if code)}
     named = here.responsible(domain, type_, codes)
-    groups = [Group("规则建议", _taken(left, [named] if named else []))]
+    groups = [Group(t("choice.suggested"), _taken(left, [named] if named else []))]
     mine = [each.code for each in left.values() if place & set(each.divisions) and domain in each.domains]
-    groups.append(Group("本地本领域", _taken(left, _nearest(mine, here.city, domain))))
+    groups.append(Group(t("choice.own"), _taken(left, _nearest(mine, here.city, domain))))
     near = [each.code for each in left.values() if place & set(each.divisions)]
-    groups.append(Group("本地其他部门", _taken(left, near)))
-    groups.append(Group("全市其他部门", _taken(left, list(left))))
+    groups.append(Group(t("choice.near"), _taken(left, near)))
+    groups.append(Group(t("choice.city"), _taken(left, list(left))))
     return [group for group in groups if group.options]
 
 
 def nearby(groups: Iterable[Group]) -> list[Option]:
     """Those that may assist: whoever is at the place."""
-    return [option for group in groups if group.name != "全市其他部门" for option in group.options]
+    return [option for group in groups if group.name != t("choice.city") for option in group.options]
 
 
 def _nearest(codes: list[str], city: City, domain: str) -> list[str]:
@@ -61,13 +62,13 @@ def types(here: Installation, domain: str) -> list[Group]:
     by_class: dict[str, list[Option]] = {}
     known = here.domains.get(domain)
     for kind in known.catalogue.types.values() if known else ():
-        by_class.setdefault(kind.row.class_ or "其他", []).append(Option(kind.code, kind.row.name))
+        by_class.setdefault(kind.row.class_ or t("choice.other_types"), []).append(Option(kind.code, named(kind.row)))
     return [Group(name, options) for name, options in by_class.items()]
 
 
 def domains_of(key: Key, here: Installation) -> list[Option]:
     return [
-        Option(code, domain.manifest.domain.name)
+        Option(code, named(domain.manifest.domain))
         for code, domain in here.domains.items()
         if not key.domains or code in key.domains
     ]
@@ -87,7 +88,7 @@ def regions(city: City) -> list[Region]:
     for position, level in enumerate(level for level in REGIONS if level in city.levels):
         whole = position < 2 or not city.file.levels.nested
         groups = _by_parent(city, city.divisions.level(level)) if whole else []
-        found.append(Region(level, city.levels[level].name, groups))
+        found.append(Region(level, named(city.levels[level]), groups))
     return found
 
 
@@ -108,9 +109,9 @@ def queue_places(city: City, key: Key) -> list[Option]:
 def place_name(city: City, code: str) -> str:
     """Of a division, or of a word that is asked for in place of its code."""
     if code == UNLOCATED:
-        return "未定位"
+        return t("case.nowhere")
     if code.startswith(WITHOUT) and (level := code.removeprefix(WITHOUT)) in city.levels:
-        return f"无所属{city.level_name(level)}"
+        return t("choice.without", level=named(city.levels[level]))
     division = city.divisions.get(code)
     return division.name if division else code
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from citybrain.city import City
 from citybrain.console.choices import Group, Option
+from citybrain.console.texts import named, word
 from citybrain.indicators.scope import Scope, levels_of, may_see, scope_of
 from citybrain.keys import Key
 from geo.divisions import Division
@@ -13,7 +14,7 @@ from geo.divisions import Division
 def level_name(city: City, level: str) -> str:
     """As the city's pack calls it; the city as a whole by its own name."""
     table = city.levels.get(level)
-    return table.name if table else city.name
+    return named(table or city.file.city)
 
 
 def home(key: Key, city: City) -> str:
@@ -55,12 +56,16 @@ class Standing:
         beside = [each.code for each in divisions.children(self.own.parent_code) if each.level == self.own.level]
         below = [each.code for each in divisions.children(self.own.code)]
         groups = {
-            "上级": self.above(),
-            "同级": self._shown(beside or [self.own.code]),
-            "下级": self._shown(below),
-            "本人其他区划": self._shown(code for code in sorted(self.key.divisions) if code not in beside),
+            "above": self.above(),
+            "beside": self._shown(beside or [self.own.code]),
+            "below": self._shown(below),
+            "own": self._shown(code for code in sorted(self.key.divisions) if code not in beside),
         }
-        return [Group(name, [Option(each.code, each.name) for each in rows]) for name, rows in groups.items() if rows]
+        return [
+            Group(word("nearby", name), [Option(each.code, each.name) for each in rows])
+            for name, rows in groups.items()
+            if rows
+        ]
 
     def _shown(self, codes: Iterable[str]) -> list[Division]:
         city = self.chosen.city

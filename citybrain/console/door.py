@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from citybrain.access import COOKIE, of_session
+from citybrain.console.appearance import language_of
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
-from citybrain.console.texts import LANGUAGES, language
+from citybrain.console.texts import language, t
 from citybrain.intake.body import read_body
 from citybrain.keys import Key
 from citybrain.problem import Problem, field_errors
@@ -36,7 +37,7 @@ class PageRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def page(request: Request) -> Response:
-            language.set(_language(request))
+            language.set(language_of(request))
             try:
                 return await answer(request)
             except Problem as problem:
@@ -52,11 +53,6 @@ class PageRoute(APIRoute):
                 return problem_page(request, Problem(500, "an unforeseen error; it is in the log"))
 
         return page
-
-
-def _language(request: Request) -> str:
-    chosen = request.cookies.get("language", "")
-    return chosen if chosen in LANGUAGES else LANGUAGES[0]
 
 
 def page_routes() -> APIRouter:
@@ -114,20 +110,13 @@ def posted(key: Visitor, fields: AnyForm) -> Form:
 Posted = Annotated[Form, Depends(posted)]
 
 
-def local(path: str | None, otherwise: str = "/") -> str:
-    """`path` if it leads to a page of ours, else `otherwise`: nobody is sent to a foreign host by our link."""
-    if not path or not path.startswith("/") or path[1:2] in ("/", "\\") or not path.isprintable():
-        return otherwise
-    return path
-
-
 def see(path: str) -> Response:
     return RedirectResponse(path, 303)
 
 
 def _sign_in_first(request: Request) -> Response:
     if request.url.path.startswith("/fragments/"):
-        return Response("请重新登录", 401, media_type="text/plain; charset=utf-8")
+        return Response(t("page.sign_in_again"), 401, media_type="text/plain; charset=utf-8")
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     response = see(f"/login?next={quote(asked, safe='')}" if request.method == "GET" and asked != "/" else "/login")
     response.delete_cookie(COOKIE)

@@ -11,7 +11,7 @@ from citybrain.casework import reading
 from citybrain.console.countdown import countdown
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.filters import asked, filters_of, title
-from citybrain.console.rendering import place_path, type_name
+from citybrain.console.rendering import domain_name, place_path, type_name
 from citybrain.console.texts import t, word
 from citybrain.indicators.sheet import CSV, XLSX, Cell, csv_of, xlsx_of
 from citybrain.installation import Installation
@@ -69,11 +69,11 @@ def _rows(request: Request, key: Key, here: Installation) -> Iterator[list[Cell]
 
 def _row(case: dict[str, Any], here: Installation) -> list[Cell]:
     left = countdown(case["deadline"], here.city, here.clock(), case["stage"])
-    domain, department = here.domains.get(case["domain"]), here.city.departments.get(case["department"] or "")
+    department = here.city.departments.get(case["department"] or "")
     return [
         case["number"],
         case["title"],
-        domain.manifest.domain.name if domain else case["domain"],
+        domain_name(here, case["domain"]),
         type_name(here, case["domain"], case["type"]),
         place_path(case["place"]),
         (case["place"].get("cell") or {}).get("code"),

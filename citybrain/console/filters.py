@@ -8,7 +8,7 @@ from fastapi import Request
 
 from citybrain.casework.case import Status
 from citybrain.console.choices import place_name
-from citybrain.console.texts import t, table, word
+from citybrain.console.texts import named, t, table, word
 from citybrain.installation import Installation
 
 ASKED = ("domain", "division", "department", "status", "overdue", "soon", "q", "sort")
@@ -52,7 +52,7 @@ def counted(count: str, domain: str = "", division: str = "") -> str:
 def title(filters: Mapping[str, str], here: Installation) -> str:
     parts = []
     if domain := here.domains.get(filters.get("domain", "")):
-        parts.append(domain.manifest.domain.name)
+        parts.append(named(domain.manifest.domain))
     if division := filters.get("division"):
         parts.append(place_name(here.city, division))
     if department := here.city.departments.get(filters.get("department", "")):

@@ -1,7 +1,7 @@
 """What a reader must know about the ground below the answers: which levels' boundaries are not surveyed."""
 
 from citybrain.city import City
-from citybrain.console.texts import table, word
+from citybrain.console.texts import listed, named, t, table, word
 from geo.edition import Edition, source_counts
 
 HALF = 0.5
@@ -9,15 +9,18 @@ _known: dict[str, dict[str, str]] = {}  # by edition, which never changes
 
 
 def demonstration_note(edition: Edition, city: City) -> str:
-    """演示数据：镇（街道）界线为近似，村（社区）、网格单元界线为生成; empty when all was surveyed or published."""
+    """Demonstration boundaries: Town approximate; empty when all was surveyed or published."""
     if edition.id not in _known:
         _known[edition.id] = _unsure(edition)
     by_source: dict[str, list[str]] = {}
     for level, source in _known[edition.id].items():
-        table = city.levels.get(level)
-        by_source.setdefault(source, []).append(table.name if table else level)
-    parts = [f"{'、'.join(names)}界线为{word('source', source)}" for source, names in by_source.items()]
-    return f"演示数据：{'，'.join(parts)}" if parts else ""
+        names = city.levels.get(level)
+        by_source.setdefault(source, []).append(named(names) if names else level)
+    parts = [
+        t("ground.boundaries", levels=listed(names), source=word("source", source))
+        for source, names in by_source.items()
+    ]
+    return t("ground.note", levels=t("joint.clause").join(parts)) if parts else ""
 
 
 def _unsure(edition: Edition) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from citybrain.console import (
+    appearance,
     bulkpage,
     casemap,
     casepage,
@@ -23,6 +24,7 @@ __all__ = ["render", "routes", "static"]
 
 routes = APIRouter(include_in_schema=False)
 for _page in (
+    appearance,
     signing,
     views,
     desk,

@@ -10,16 +10,24 @@ from pydantic import BaseModel, Field, ValidationError
 
 from citybrain.access import Here, json_body
 from citybrain.console import appicon, reporting
+from citybrain.console.appearance import theme_of
 from citybrain.console.choices import domains_of
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import FOLDER, HEADERS, address_of, static_version
-from citybrain.console.texts import t
+from citybrain.console.texts import language, named, t
 from citybrain.keys import May
 from citybrain.problem import FieldError, Problem, field_errors, not_found
 
 SHELL, TYPES = "/report/offline", "/report/types"
-BESIDE = ("console.css", "places.js", "said.js", "scripted.js", "icon.svg")  # what the page loads from elsewhere
+BESIDE = (
+    "console.css",
+    "dark.css",
+    "places.js",
+    "said.js",
+    "scripted.js",
+    "icon.svg",
+)  # what the page loads from elsewhere
 WORKER = "report/worker.js"
 
 routes = page_routes()
@@ -65,11 +73,11 @@ def types(key: Visitor, here: Here) -> Response:
     key.require(May.POST)
     found = here.type_index.texts(each.code for each in domains_of(key, here))
     items = [
-        {"domain": each.domain, "code": each.kind.code, "name": each.kind.row.name, "class": each.kind.row.class_}
+        {"domain": each.domain, "code": each.kind.code, "name": named(each.kind.row), "class": each.kind.row.class_}
         | {"texts": each.texts}
         for each in found
     ]
-    return JSONResponse(items, headers=HEADERS | {"Cache-Control": "private, max-age=3600"})
+    return JSONResponse(items, headers=HEADERS | {"Cache-Control": "private, max-age=3600", "Vary": "Cookie"})
 
 
 @routes.post("/report/said")
@@ -86,11 +94,13 @@ def said(_key: Visitor, problem: Annotated[Any, Depends(json_body)]) -> Response
 
 
 @routes.get("/report/worker.js")
-def worker() -> Response:
-    """The service worker: what it keeps stands in it, so that a new version is another worker."""
+def worker(request: Request) -> Response:
+    """The service worker: what it keeps stands in it, so that a new version is another worker, and so is the same one
+    for whom the kept page looks otherwise."""
     own = sorted(path.name for path in (FOLDER / "static/report").iterdir())
     files = [f"report/{name}" for name in own if f"report/{name}" != WORKER] + list(BESIDE)
-    app = {"version": static_version(), "shell": SHELL, "lists": [TYPES], "files": [address_of(name) for name in files]}
+    version = f"{static_version()}-{language.get()}-{theme_of(request)}"
+    app = {"version": version, "shell": SHELL, "lists": [TYPES], "files": [address_of(name) for name in files]}
     text = f"self.app = {json.dumps(app)};\nimportScripts({json.dumps(address_of(WORKER))});\n"
     return Response(text, headers=HEADERS | {"Service-Worker-Allowed": "/report"}, media_type="text/javascript")
 

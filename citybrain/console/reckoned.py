@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from citybrain.console.rendering import moment
-from citybrain.console.texts import joined, section, t, word
+from citybrain.console.texts import listed, section, t, word
 from citybrain.console.why import limit_text
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -40,7 +40,7 @@ def of(told: Told | None) -> Reckoned | None:
         return None
     notes = [] if told["agrees"] else [t("reckoned.differs")]
     if years := told["unpublished_years"]:
-        notes.append(t("reckoned.unpublished", years=joined(map(str, years))))
+        notes.append(t("reckoned.unpublished", years=listed(map(str, years))))
     thresholds = [
         Threshold(
             section("supervised_because").get(each["code"], each["name"]),
@@ -72,7 +72,7 @@ def _rule(told: Told) -> str:
     limit = limit_text(told["limit"])
     if told["clock"] == "urgent":
         return t("reckoned.urgent", limit=limit)
-    hours = joined(f"{begin}–{end}" for begin, end in told["hours"])
+    hours = listed(f"{begin}–{end}" for begin, end in told["hours"])
     return t("reckoned.working", limit=limit, hours=hours, day=duration(told["day_seconds"]))
 
 
@@ -126,7 +126,7 @@ def _alike(days: Sequence[Told], kind: str, seconds: int) -> str:
 
 
 def _day(day: Told) -> str:
-    spans = joined(f"{moment(begin)[-5:]}–{moment(end)[-5:]}" for begin, end in day["spans"])
+    spans = listed(f"{moment(begin)[-5:]}–{moment(end)[-5:]}" for begin, end in day["spans"])
     kind = word("day_kind", day["kind"])
     return t("reckoned.day", when=_date(day["date"]), kind=kind, spans=spans, amount=duration(day["seconds"]))
 

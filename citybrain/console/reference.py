@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from citybrain.console.pages import render
+from citybrain.console.door import page_routes
+from citybrain.console.rendering import render
 from citybrain.intake.report import Report
 
-routes = APIRouter(include_in_schema=False)
+routes = page_routes()
 
 
 def document_intake(app: FastAPI) -> None:
@@ -23,9 +24,7 @@ def document_intake(app: FastAPI) -> None:
             schema["components"]["schemas"]["Report"] = report
             one = {"$ref": "#/components/schemas/Report"}
             paths = schema["paths"]
-            paths["/api/v1/events"]["post"] = _operation(
-                "Report one event 上报", one, {"202": "recorded", "200": "known"}
-            )
+            paths["/api/v1/events"]["post"] = _operation("Report one event", one, {"202": "recorded", "200": "known"})
             batch = {"type": "array", "items": one}
             paths["/api/v1/events/batch"] = {
                 "post": _operation("Report up to 10,000 events", batch, {"200": "results"})

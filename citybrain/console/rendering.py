@@ -16,9 +16,10 @@ from starlette.staticfiles import StaticFiles
 
 from citybrain.access import installation_of
 from citybrain.city import City
+from citybrain.console.appearance import came_from, theme_of
 from citybrain.console.countdown import Countdown, countdown, span
 from citybrain.console.ground import demonstration_note
-from citybrain.console.texts import HTML, language, section, t, table, word
+from citybrain.console.texts import HTML, language, listed, named, section, t, table, word
 from citybrain.keys import May
 
 FOLDER = Path(__file__).parent
@@ -83,8 +84,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(asset=address_of, word=word, May=May, t=t, section=section, happenings=HAPPENINGS)
-    env.filters.update(moment=moment, place_path=place_path, span=span)
+    env.globals.update(
+        asset=address_of, word=word, May=May, t=t, named=named, section=section, html=HTML, happenings=HAPPENINGS
+    )
+    env.filters.update(moment=moment, place_path=place_path, span=span, listed=listed)
     return env
 
 
@@ -100,6 +103,7 @@ def render(request: Request, template: str, code: int = 200, **context: Any) -> 
     page = environment().get_template(template)
     text = page.render(
         city=city,
+        city_name=named(city.file.city),
         domains=here.domains,
         departments=city.departments,
         visitor=getattr(request.state, "visitor", None),
@@ -108,7 +112,10 @@ def render(request: Request, template: str, code: int = 200, **context: Any) -> 
         note=demonstration_note(here.locator.edition, city),
         path=request.url.path,
         html_language=HTML[language.get()],
+        theme=theme_of(request),
+        back=came_from(request) if request.method == "POST" else None,
         type_name=lambda domain, code: type_name(here, domain, code),
+        domain_name=lambda code: domain_name(here, code),
         **context,
     )
     return Response(text, code, HEADERS, "text/html; charset=utf-8")
@@ -116,4 +123,9 @@ def render(request: Request, template: str, code: int = 200, **context: Any) -> 
 
 def type_name(here: Any, domain: str, code: str | None) -> str:
     kind = here.type_of(domain, code)
-    return kind.row.name if kind else (code or "类型未定")
+    return named(kind.row) if kind else (code or t("case.no_type"))
+
+
+def domain_name(here: Any, code: str) -> str:
+    domain = here.domains.get(code)
+    return named(domain.manifest.domain) if domain else code

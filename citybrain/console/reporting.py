@@ -84,7 +84,11 @@ def _type(chosen: str, domain: str, here: Installation) -> str:
     if found := CODE.search(chosen):
         return found[1]
     known = here.domains.get(domain)
-    named = [kind.code for kind in known.catalogue.types.values() if kind.row.name == chosen] if known else []
+    named = (
+        [kind.code for kind in known.catalogue.types.values() if chosen in (kind.row.name, kind.row.name_en)]
+        if known
+        else []
+    )
     return named[0] if len(named) == 1 else chosen
 
 

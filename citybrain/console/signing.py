@@ -7,9 +7,11 @@ from fastapi import Query, Request, Response
 
 from citybrain.access import COOKIE, Here, keyring_of
 from citybrain.api.sessions import begin
-from citybrain.console.door import AnyForm, Posted, Visitor, local, one, page_routes, same_token, see, visitor
+from citybrain.console.appearance import local
+from citybrain.console.door import AnyForm, Posted, Visitor, one, page_routes, same_token, see, visitor
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
+from citybrain.console.texts import t
 from citybrain.keys import Key, Role, close_session
 from citybrain.problem import Problem
 
@@ -30,7 +32,7 @@ def ask(request: Request, next: Annotated[str | None, Query(max_length=2000)] = 
 def sign_in(request: Request, here: Here, fields: AnyForm) -> Response:
     goal = one(fields, "next")
     if not _made_here(request, one(fields, "csrf")):
-        return _ask(request, goal, ["页面已过期，请再试一次。"], 403)
+        return _ask(request, goal, [t("login.expired")], 403)
     try:
         key = keyring_of(request).check(one(fields, "key") or "")
     except Problem as problem:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from citybrain.clock import rfc3339
 from citybrain.console.rendering import moment, place_path, type_name
-from citybrain.console.texts import joined, section, t, word
+from citybrain.console.texts import listed, section, t, word
 from citybrain.console.why import department_name
 from citybrain.installation import Installation
 
@@ -63,10 +63,10 @@ def _who(action: str, data: Told, here: Installation) -> list[str]:
     name = department_name(here, data.get("department"))
     if action == "feedback":
         moved = "" if data.get("effect", True) else t("story.without_effect")
-        return [t("list.of", name=name, text=word("feedback", data.get("status")) + moved)]
+        return [t("joint.of", name=name, text=word("feedback", data.get("status")) + moved)]
     if action in ("appealed", "judged"):
         parts = [word("against", data["against"]), word("appeal_outcome", data.get("outcome"))]
-        return [t("list.of", name=name, text=joined(filter(None, parts)))]
+        return [t("joint.of", name=name, text=listed(filter(None, parts)))]
     if action == "asked":
         return [t("story.asked_by", name=name) if name else t("story.asked_by_centre")]
     return [t("why.lead", name=name)] if name else []
@@ -77,7 +77,7 @@ def _what(action: str, data: Told, domain: str, here: Installation) -> list[str]
     if what := data.get("what"):
         lines.append(t("story.what", what=word("action", what)))
     if assist := data.get("assist"):
-        lines.append(t("why.assist", names=joined(department_name(here, code) for code in assist)))
+        lines.append(t("why.assist", names=listed(department_name(here, code) for code in assist)))
     if action == "reassigned" and data.get("before"):
         lines.append(t("story.lead_before", name=department_name(here, data["before"])))
     if data.get("type"):
@@ -107,5 +107,5 @@ def _time(ms: Any, here: Installation) -> str | None:
 def _winner(rule: str) -> str:
     kind, _, rest = rule.partition(":")
     if kind == "terms":
-        return t("story.by_terms", words=joined(t("list.quoted", text=term) for term in rest.split(",")))
+        return t("story.by_terms", words=listed(t("joint.quoted", text=term) for term in rest.split(",")))
     return t("why.by_rule", rule=rest) if kind == "rule" else t("why.by_posted") if kind == "posted" else rule

@@ -5,11 +5,11 @@ whoever is being answered, which the door sets before a page is made.
 """
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from citybrain.routing.decision import LOST, TRIAGE
 
@@ -43,11 +43,25 @@ def word(name: str, code: object) -> str:
     return texts[language.get()] if texts else str(code)
 
 
+def listed(parts: Iterable[object]) -> str:
+    """甲、乙、丙"""
+    return t("joint.comma").join(map(str, parts))
+
+
+class Named(Protocol):
+    """What a pack names in both languages: a city, a level, a domain, a type, an industry."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def name_en(self) -> str: ...
+
+
+def named(row: Named | Mapping[str, str]) -> str:
+    key = "name_en" if language.get() == "en" else "name"
+    return row[key] if isinstance(row, Mapping) else str(getattr(row, key))
+
+
 def section(name: str) -> dict[str, str]:
     """A whole section: for a page's script, or to choose from."""
     return {key: texts[language.get()] for key, texts in table()[name].items()}
-
-
-def joined(parts: Iterable[str], how: str = "and") -> str:
-    """One after the other, as the language lists them: `and` for things, `clause` for half-sentences."""
-    return t(f"list.{how}").join(parts)

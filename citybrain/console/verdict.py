@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from citybrain.console import why
+from citybrain.console.coverage_ladder import level_name
 from citybrain.console.rendering import moment, place_path, type_name
-from citybrain.console.texts import joined, t, word
+from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation
 
 Told = Mapping[str, Any]
@@ -32,7 +33,7 @@ def of(told: Told, domain: str, here: Installation) -> Verdict | None:
 def _notes(told: Told) -> list[str]:
     then, now = told["explanation"]["basis"], told["basis_in_use"]
     if told["changed"]:
-        moved = joined((f"{word('basis', name)} {then[name]} → {now[name]}" for name in told["changed"]), "clause")
+        moved = t("joint.clause").join(f"{word('basis', name)} {then[name]} → {now[name]}" for name in told["changed"])
         notes = [t("verdict.changed", what=moved)]
     else:
         notes = [t("verdict.unchanged")]
@@ -42,7 +43,7 @@ def _notes(told: Told) -> list[str]:
 
 
 def _difference(each: Told, domain: str, here: Installation) -> list[str]:
-    because = joined(word("basis", cause) for cause in each["because"])
+    because = listed(word("basis", cause) for cause in each["because"])
     name, then, now = word("part", each["part"]), each["then"], each["now"]
     if each["part"] == "reasons":
         before, after = (
@@ -63,38 +64,38 @@ def _place(then: dict[str, Any], now: dict[str, Any]) -> str:
     paths = [" ".join(filter(None, [place_path(side), (side.get("cell") or {}).get("code")])) for side in (then, now)]
     if paths[0] != paths[1]:
         return t("verdict.paths", then=paths[0] or t("case.nowhere"), now=paths[1] or t("case.nowhere"))
-    return t("verdict.of_place", what=joined(word("of_place", name) for name in then))
+    return t("verdict.of_place", what=listed(word("of_place", name) for name in then))
 
 
 def _type(code: Any, domain: str, here: Installation) -> str:
-    return t("list.quoted", text=type_name(here, domain, code))
+    return t("joint.quoted", text=type_name(here, domain, code))
 
 
 def _types(codes: Any, domain: str, here: Installation) -> str:
-    return joined(_type(code, domain, here) for code in codes or ()) or t("verdict.none")
+    return listed(_type(code, domain, here) for code in codes or ()) or t("verdict.none")
 
 
 def _grade(found: Any, domain: str, here: Installation) -> str:
-    return why.grade_text(found["value"]) + t("list.aside", text=why.origin(found.get("from"), here, domain))
+    return why.grade_text(found["value"]) + t("joint.aside", text=why.origin(found.get("from"), here, domain))
 
 
 def _limit(found: Any, domain: str, here: Installation) -> str:
     if not found:
         return t("verdict.none")
-    return why.limit_text(found) + t("list.aside", text=why.origin(found.get("from"), here, domain))
+    return why.limit_text(found) + t("joint.aside", text=why.origin(found.get("from"), here, domain))
 
 
 def _conditions(codes: Any, domain: str, here: Installation) -> str:
     known = here.domains[domain].manifest.condition if domain in here.domains else []
     names = {row.code: row.name for row in known}
-    return joined(t("list.quoted", text=names.get(code, code)) for code in codes) or t("verdict.none")
+    return listed(t("joint.quoted", text=names.get(code, code)) for code in codes) or t("verdict.none")
 
 
 def _duty(found: Any, _domain: str, here: Installation) -> str:
     asked = [found["duty"], *found["assist"]] if found["duty"] else []
     if not asked:
         return t("verdict.none")
-    return joined(asked) + t("list.aside", text=t("verdict.from_level", level=here.city.level_name(found["level"])))
+    return listed(asked) + t("joint.aside", text=t("verdict.from_level", level=level_name(here.city, found["level"])))
 
 
 def _lead(found: Any, _domain: str, here: Installation) -> str:
@@ -102,11 +103,11 @@ def _lead(found: Any, _domain: str, here: Installation) -> str:
 
 
 def _departments(codes: Any, _domain: str, here: Installation) -> str:
-    return joined(_department(code, here) for code in codes) or t("verdict.none")
+    return listed(_department(code, here) for code in codes) or t("verdict.none")
 
 
 def _department(code: str | None, here: Installation) -> str:
-    return t("list.quoted", text=why.department_name(here, code)) if code else t("verdict.none")
+    return t("joint.quoted", text=why.department_name(here, code)) if code else t("verdict.none")
 
 
 def _merge(found: Any, _domain: str, _here: Installation) -> str:
@@ -117,8 +118,8 @@ def _merge(found: Any, _domain: str, _here: Installation) -> str:
 
 
 def _triage(codes: Any, _domain: str, _here: Installation) -> str:
-    quoted = (t("list.quoted", text=word("triage_reason", code)) for code in codes)
-    return joined(quoted) or t("verdict.dispatched")
+    quoted = (t("joint.quoted", text=word("triage_reason", code)) for code in codes)
+    return listed(quoted) or t("verdict.dispatched")
 
 
 def _moment(text: Any, _domain: str, _here: Installation) -> str:

@@ -4,8 +4,9 @@ department that was tried."""
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from citybrain.console.coverage_ladder import level_name
 from citybrain.console.rendering import moment, type_name
-from citybrain.console.texts import joined, language, section, t, word
+from citybrain.console.texts import language, listed, named, section, t, word
 from citybrain.installation import Installation
 
 Part = Mapping[str, Any]
@@ -56,9 +57,9 @@ def _type(found: Part, domain: str, here: Installation) -> list[str]:
     lines = [t("why.no_type")]
     if winner and by in ("posted", "rule", "terms"):
         how = {"posted": t("why.by_posted"), "rule": t("why.by_rule", rule=found.get("rule")), "terms": _words(found)}
-        lines = [t("list.of", name=type_name(here, domain, winner), text=how[by])]
+        lines = [t("joint.of", name=type_name(here, domain, winner), text=how[by])]
     if guesses := found.get("guesses"):
-        lines.append(t("why.guesses", types=joined(type_name(here, domain, code) for code in guesses)))
+        lines.append(t("why.guesses", types=listed(type_name(here, domain, code) for code in guesses)))
     if found.get("posted_lost"):
         because = t("why.posted_unknown") if found["posted_lost"] == "unknown" else t("why.posted_overridden")
         lines.append(t("why.posted_lost", type=found.get("posted"), because=because))
@@ -72,19 +73,19 @@ def _words(found: Part) -> str:
 
 def _quoted(terms: list[str]) -> str:
     """A term of several parts is written with & in the pack."""
-    return joined(t("list.quoted", text=term.replace("&", t("why.and"))) for term in terms)
+    return listed(t("joint.quoted", text=term.replace("&", t("why.and"))) for term in terms)
 
 
 def _match(each: Part, domain: str, here: Installation) -> str:
     name = type_name(here, domain, each.get("type"))
     if each.get("kind") == "rule":
-        tests = joined((_test(test) for test in each.get("when") or []), "clause")
-        text = t("why.rule_held", rule=each.get("rule"), type=name) + (t("list.aside", text=tests) if tests else "")
+        tests = t("joint.clause").join(_test(test) for test in each.get("when") or [])
+        text = t("why.rule_held", rule=each.get("rule"), type=name) + (t("joint.aside", text=tests) if tests else "")
     else:
         seen = _quoted(each.get("terms") or [])
         text = t("why.terms_held", words=seen, type=name) if seen else name
     if each.get("excluded_by"):
-        text += t("list.aside", text=t("list.quoted", text=each["excluded_by"]))
+        text += t("joint.aside", text=t("joint.quoted", text=each["excluded_by"]))
     return text + (t("why.lost", because=word("lost_because", each["lost"])) if each.get("lost") else t("why.won"))
 
 
@@ -101,7 +102,7 @@ def _unfired(code: str, why: str, domain: str, here: Installation) -> str:
         return t("why.no_terms", rule=code)
     tests: list[Any] = next((rule.row.when for rule in _rules(domain, here) if rule.row.code == code), [])
     shown = _test(tests[int(rest) - 1].model_dump(exclude_none=True)) if int(rest) <= len(tests) else ""
-    return t("why.no_test", rule=code, n=rest) + (t("list.aside", text=shown) if shown else "")
+    return t("why.no_test", rule=code, n=rest) + (t("joint.aside", text=shown) if shown else "")
 
 
 def _others(found: Part, domain: str, here: Installation) -> list[str]:
@@ -111,7 +112,7 @@ def _others(found: Part, domain: str, here: Installation) -> list[str]:
     held = {each.get("rule") for each in found.get("matched") or [] if each.get("kind") == "rule"}
     codes = [rule.row.code for rule in _rules(domain, here)]
     rest = [code for code in codes if code not in held and code not in (found.get("unfired") or {})]
-    return [t("why.untried", n=len(rest), all=len(codes), rules=joined(rest))] if rest else []
+    return [t("why.untried", n=len(rest), all=len(codes), rules=listed(rest))] if rest else []
 
 
 def _rules(domain: str, here: Installation) -> Any:
@@ -125,18 +126,18 @@ def _test(test: Part) -> str:
 
 
 def _listed(value: Any) -> str:
-    return joined(map(str, value)) if isinstance(value, list) else str(value)
+    return listed(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _terms(explanation: Part, here: Installation, domain: str) -> list[str]:
     lines = []
     if grade := explanation.get("grade"):
-        lines.append(t("list.of", name=grade_text(grade["value"]), text=origin(grade.get("from"), here, domain)))
+        lines.append(t("joint.of", name=grade_text(grade["value"]), text=origin(grade.get("from"), here, domain)))
     if limit := explanation.get("limit"):
         name = t("why.limit", limit=limit_text(limit))
-        lines.append(t("list.of", name=name, text=origin(limit.get("from"), here, domain)))
+        lines.append(t("joint.of", name=name, text=origin(limit.get("from"), here, domain)))
     if conditions := explanation.get("conditions"):
-        lines.append(t("why.conditions", names=joined(each["name"] for each in conditions)))
+        lines.append(t("why.conditions", names=listed(each["name"] for each in conditions)))
     return lines
 
 
@@ -163,7 +164,7 @@ def _responsible(found: Part | None, here: Installation) -> list[str]:
     lead = found.get("lead")
     lines = [t("why.lead", name=department_name(here, lead)) if lead else t("why.no_lead")]
     helpers = [department_name(here, code) for code in (found.get("assist") or {}).values() if code and code != lead]
-    return [*lines, t("why.assist", names=joined(dict.fromkeys(helpers)))] if helpers else lines
+    return [*lines, t("why.assist", names=listed(dict.fromkeys(helpers)))] if helpers else lines
 
 
 def _departments(found: Part | None, here: Installation) -> list[str]:
@@ -171,10 +172,10 @@ def _departments(found: Part | None, here: Installation) -> list[str]:
     lines = []
     for tried in (found or {}).get("tried") or []:
         division = here.city.divisions.get(tried.get("division") or "")
-        where = division.name if division else here.city.level_name(tried.get("level") or "")
+        where = division.name if division else level_name(here.city, tried.get("level") or "")
         department = tried.get("department")
         text = department_name(here, department) if department else t("why.no_duty", duty=tried.get("duty") or "")
-        lines.append(t("list.of", name=where, text=text))
+        lines.append(t("joint.of", name=where, text=text))
     return lines
 
 
@@ -186,16 +187,16 @@ def merge_limits(found: Part) -> str:
     """Within what time and distance reports are one thing."""
     minutes, metres = found["within_minutes"], found.get("within_m")
     when = t("why.within_minutes", n=minutes) if minutes else t("why.until_done")
-    return joined([when, t("why.within_metres", n=f"{metres:g}")]) if metres else when
+    return listed([when, t("why.within_metres", n=f"{metres:g}")]) if metres else when
 
 
 def _basis(explanation: Part) -> list[str]:
     basis = explanation.get("basis") or {}
-    lines = [t("list.of", name=name, text=basis[code]) for code, name in section("basis").items() if code in basis]
+    lines = [t("joint.of", name=name, text=basis[code]) for code, name in section("basis").items() if code in basis]
     decided_at = explanation.get("decided_at")
     return [t("why.decided_at", at=moment(decided_at)), *lines] if decided_at else lines
 
 
 def department_name(here: Installation, code: str | None) -> str:
     department = here.city.departments.get(code or "")
-    return department.name if department else (code or "")
+    return named(department) if department else (code or "")

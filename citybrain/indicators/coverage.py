@@ -16,7 +16,7 @@ from citybrain.indicators.activity import Observed, active_since_until
 from citybrain.indicators.days import begin_of, day_of
 from citybrain.indicators.declared import all_declarations, declared_spans
 from citybrain.indicators.evidence import VERIFIED_LEVEL, Evidence, evidence_at, read_evidence, record_begins
-from citybrain.indicators.missing import WORDS, Record, read_record, why_not
+from citybrain.indicators.missing import WORDS, Record, Words, read_record, why_not
 from citybrain.indicators.proofs import Proofs, newest, proofs_of
 from citybrain.indicators.scope import Scope
 from citybrain.indicators.spans import Ints, Spans, count, union
@@ -129,7 +129,8 @@ def answer(tx: Connection, here: Observed, found: Figures, proofs: Proofs, inclu
         **found.at(0),
         "industries": [view.industry(city.registry.industries[code]) for code in scope.basis.industries],
         "alternatives": [
-            {"basis": basis.code, "name": basis.name, "industries": len(basis.industries), **found.at(0, basis)}
+            {"basis": basis.code, "name": basis.name, "name_en": basis.name_en}
+            | {"industries": len(basis.industries), **found.at(0, basis)}
             for basis in city.registry.bases.values()
         ],
         "registry_begins": city.registry.begins.isoformat(),
@@ -216,8 +217,9 @@ class _View:
     ) -> list[dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
 
-        def lacks(code: str, text: str) -> None:
-            each = found.setdefault(code, {"code": code, "text": text if self.scope.single else WORDS[code]})
+        def lacks(code: str, words: Words) -> None:
+            zh, en = words if self.scope.single else WORDS[code]
+            each = found.setdefault(code, {"code": code, "text": zh, "text_en": en})
             each["divisions"] = each.get("divisions", 0) + 1
 
         active = [code for code in industry.domains if code in self.active]
@@ -234,15 +236,18 @@ class _View:
             elif unit in self.shown_only:
                 lacks("demo_only", WORDS["demo_only"])
             else:
-                for code, text in why_not(self.record, self.scope, division.code, active, self.at).items():
-                    lacks(code, text)
+                for code, words in why_not(self.record, self.scope, division.code, active, self.at).items():
+                    lacks(code, words)
         return list(found.values())
 
-    def _undeclared(self, unit: int) -> str:
-        over = self.declared_until.get(unit)
-        return WORDS["not_declared"] + (f"，自 {day_of(over, self.here.city.zone)} 起" if over else "")
+    def _undeclared(self, unit: int) -> Words:
+        words, over = WORDS["not_declared"], self.declared_until.get(unit)
+        day = day_of(over, self.here.city.zone) if over else None
+        return words.then(f"，自 {day} 起", f", since {day}") if day else words
 
-    def _off(self, industry: IndustryRow) -> str:
+    def _off(self, industry: IndustryRow) -> Words:
         zone = self.here.city.zone
-        since = [f"{code} 自 {day_of(self.stopped[code], zone)}" for code in industry.domains if code in self.stopped]
-        return f"{WORDS['domain_off']}（{'，'.join(since or industry.domains)}）"
+        days = {code: day_of(self.stopped[code], zone) for code in industry.domains if code in self.stopped}
+        zh = "，".join([f"{code} 自 {day}" for code, day in days.items()] or industry.domains)
+        en = ", ".join([f"{code} since {day}" for code, day in days.items()] or industry.domains)
+        return WORDS["domain_off"].then(f"（{zh}）", f" ({en})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, false, func, select, true
 
@@ -23,16 +23,28 @@ from citybrain.store.dispatch_tables import attempts, deliveries, endpoints
 from citybrain.store.tables import cases
 
 LOOKED_BACK_MS = 366 * DAY_MS  # for when it was last
+
+
+class Words(NamedTuple):
+    zh: str
+    en: str
+
+    def then(self, zh: str, en: str) -> Words:
+        return Words(self.zh + zh, self.en + en)
+
+
 WORDS = {
-    "no_domain": "没有业务领域覆盖该行业",
-    "domain_off": "业务领域已停用",
-    "no_case": "窗口期内没有案件",
-    "no_delivery": "窗口期内没有成功的签名推送",
-    "no_feedback": "窗口期内没有办结反馈",
-    "no_verification": "窗口期内没有网格员核查通过",
-    "not_one_case": "推送、反馈、核查各有，但不在同一案件",
-    "demo_only": "只有演示证据，不计入",
-    "not_declared": "登记册中没有生效的申报",
+    "no_domain": Words("没有业务领域覆盖该行业", "No domain covers this industry"),
+    "domain_off": Words("业务领域已停用", "The domain is off"),
+    "no_case": Words("窗口期内没有案件", "No case within the window"),
+    "no_delivery": Words("窗口期内没有成功的签名推送", "No signed delivery that arrived within the window"),
+    "no_feedback": Words("窗口期内没有办结反馈", "No feedback within the window that it is done"),
+    "no_verification": Words("窗口期内没有网格员核查通过", "No check on site that passed within the window"),
+    "not_one_case": Words(
+        "推送、反馈、核查各有，但不在同一案件", "There are deliveries, feedback and checks, but never on the same case"
+    ),
+    "demo_only": Words("只有演示证据，不计入", "Only demonstration evidence, which is not counted"),
+    "not_declared": Words("登记册中没有生效的申报", "No valid declaration in the registry"),
 }
 KINDS = ("no_case", "no_delivery", "no_feedback", "no_verification")
 Where = tuple[str, str]  # division, domain
@@ -44,7 +56,7 @@ class Record:
     a domain is told for one division only."""
 
     last: Mapping[str, Mapping[Where, int]]
-    failed: Mapping[str, str]
+    failed: Mapping[str, Words]
     window: int
 
 
@@ -64,7 +76,7 @@ def read_record(tx: Connection, scope: Scope, at: int, include_demo: bool) -> Re
     return Record(last, _failed(tx, scope, since, at) if scope.single else {}, window)
 
 
-def why_not(record: Record, scope: Scope, division: str, domains: list[str], at: int) -> dict[str, str]:
+def why_not(record: Record, scope: Scope, division: str, domains: list[str], at: int) -> dict[str, Words]:
     """Codes with words for a unit with active domains that has earned nothing."""
     since = at - record.window
     last = {
@@ -75,25 +87,33 @@ def why_not(record: Record, scope: Scope, division: str, domains: list[str], at:
     if len(lacking) == len(last):
         return {"no_case": _nothing(last, scope)}
     lacking.pop("no_case", None)  # an older case may well be worked now
-    failed = "；".join(record.failed[code] for code in domains if code in record.failed)
-    if "no_delivery" in lacking and failed:
-        lacking["no_delivery"] += f"；{failed}"
+    for code in domains:
+        if "no_delivery" in lacking and (failed := record.failed.get(code)):
+            lacking["no_delivery"] = lacking["no_delivery"].then(f"；{failed.zh}", f"; {failed.en}")
     return lacking or {"not_one_case": WORDS["not_one_case"]}
 
 
-def _nothing(last: Mapping[str, int | None], scope: Scope) -> str:
+def _nothing(last: Mapping[str, int | None], scope: Scope) -> Words:
     """Nothing of any kind: when it was last, and since when one of the kinds that prove is gone."""
     proving = [when for kind, when in last.items() if kind != "no_case"]
     gone = min(when for when in proving if when) if all(proving) else None
     return _since(WORDS["no_case"], max((when for when in last.values() if when), default=None), gone, scope)
 
 
-def _since(words: str, latest: int | None, gone: int | None, scope: Scope) -> str:
+def _since(words: Words, latest: int | None, gone: int | None, scope: Scope) -> Words:
     """`latest`: when it was last there; `gone`: what left the window then, so that nothing has counted since."""
     days, zone = scope.city.file.coverage.window_days, scope.city.zone
-    words = words.replace("窗口期内", f"窗口期（{days} 天）内")
-    words += f"，最近一次在 {day_of(latest, zone)}" if latest else ""
-    return words + (f"，自 {day_of(gone + days * DAY_MS, zone)} 起不再计入" if gone else "")
+    words = Words(
+        words.zh.replace("窗口期内", f"窗口期（{days} 天）内"),
+        words.en.replace("the window", f"the window of {days} days"),
+    )
+    if latest:
+        day = day_of(latest, zone)
+        words = words.then(f"，最近一次在 {day}", f", the last on {day}")
+    if gone:
+        day = day_of(gone + days * DAY_MS, zone)
+        words = words.then(f"，自 {day} 起不再计入", f", nothing counted since {day}")
+    return words
 
 
 def _last(tx: Connection, scope: Scope, query: Select[Any], include_demo: bool) -> dict[Where, int]:
@@ -111,7 +131,7 @@ def _last(tx: Connection, scope: Scope, query: Select[Any], include_demo: bool) 
     return {(row[2] if place else city, row[1]): row[0] for row in tx.execute(grouped)}
 
 
-def _failed(tx: Connection, scope: Scope, since: int, at: int) -> dict[str, str]:
+def _failed(tx: Connection, scope: Scope, since: int, at: int) -> dict[str, Words]:
     """By domain, the last attempt to reach somebody about a case in the one division that failed."""
     latest = (
         select(cases.c.domain, func.max(attempts.c.at).label("at"))
@@ -130,9 +150,12 @@ def _failed(tx: Connection, scope: Scope, since: int, at: int) -> dict[str, str]
         .where(deliveries.c.domain == latest.c.domain, attempts.c.error.isnot(None))
     )
     zone = scope.city.zone
-    return {
-        row.domain: f"端点“{row.name}”最近一次失败在 {day_of(row.at, zone)}（{row.error}）" for row in tx.execute(named)
-    }
+    failed: dict[str, Words] = {}
+    for row in tx.execute(named):
+        day, name, error = day_of(row.at, zone), row.name, row.error
+        zh, en = f"端点“{name}”最近一次失败在 {day}（{error}）", f"endpoint “{name}” failed last on {day} ({error})"
+        failed[row.domain] = Words(zh, en)
+    return failed
 
 
 def _in_division(scope: Scope) -> ColumnElement[bool]:

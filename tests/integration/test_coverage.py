@@ -111,7 +111,8 @@ def test_without_a_division_the_level_adds_up(office: Office) -> None:
     assert earned(office.coverage(level="village", division="441403")) == 0
     fire = office.industry("fire", level="county")
     assert (fire["declared"], fire["earned"], fire["evidence"]["division"]["code"]) == (8, 1, COUNTY)
-    assert {"code": "no_case", "text": "窗口期内没有案件", "divisions": 7} in fire["missing"]
+    said = {"text": "窗口期内没有案件", "text_en": "No case within the window"}
+    assert {"code": "no_case", **said, "divisions": 7} in fire["missing"]
     listed = office.get("/indicators/coverage/divisions", level="county")["items"]
     assert [row["earned"]["covered"] for row in listed] == [1, 1, 0, 0, 0, 0, 0, 0]
 
@@ -222,7 +223,8 @@ def test_a_domain_switched_off_falls_out_from_that_moment_on(office: Office) -> 
     assert [earned(item) for item in history] == [2, 2, 2, 1, 1]
     fire = office.industry("fire", level="county", division=COUNTY)
     assert fire["declared"] is True
-    assert fire["missing"] == [{"code": "domain_off", "text": "业务领域已停用（fire 自 2026-12-21）", "divisions": 1}]
+    said = {"text": "业务领域已停用（fire 自 2026-12-21）", "text_en": "The domain is off (fire since 2026-12-21)"}
+    assert fire["missing"] == [{"code": "domain_off", **said, "divisions": 1}]
     assert ("patrol", "domain.deactivated") in office.desk.story("city")
 
 

@@ -14,7 +14,7 @@ export function decide(root, id, put) {
     const mine = id();
     if (pending.of(mine)) return pending.tell(say("first"));
     const body = new URLSearchParams(new FormData(form, event.submitter));
-    const what = `${named(form, event.submitter)}「${root.querySelector("h1").textContent}」`;
+    const what = say("action_on", { action: named(form, event.submitter), title: root.querySelector("h1").textContent });
     const done = (answer) => acted(mine, what, answer);
     const address = event.submitter?.getAttribute("formaction") ?? form.getAttribute("action");
     if ("atOnce" in form.dataset) return pending.send({ address, body, done });
@@ -29,7 +29,7 @@ export function decide(root, id, put) {
     if (!fresh) return pending.tell(say("undelivered", { what }));
     if (mine === id()) put(fresh);
     const refused = fresh.page.querySelector(".said, [role=alert]");
-    if (refused) pending.tell(`${what}：${refused.textContent.trim()}`);
+    if (refused) pending.tell(say("refused", { what, why: refused.textContent.trim() }));
     else pending.tell(say("acted", { what }));
   }
 }

@@ -128,6 +128,12 @@ document.querySelector(".who")?.addEventListener("submit", async (event) => {
   event.target.submit();
 });
 
+document.querySelector(".appearance form").addEventListener("submit", (event) => {
+  if (navigator.onLine) return;
+  event.preventDefault();
+  alert(say("cannot_change"));
+});
+
 function back() {
   courier.send();
   if (navigator.onLine) lists.refresh().then(changed);

@@ -120,7 +120,7 @@ export class Type {
   }
 }
 
-const label = ({ name, code }) => `${name}（${code}）`;
+const label = ({ name, code }) => say("coded", { name, code });
 
 function option(type, row, inner, id) {
   const item = document.createElement(row);
