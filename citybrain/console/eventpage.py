@@ -7,7 +7,8 @@ from fastapi import Query, Request, Response
 
 from citybrain.access import Here
 from citybrain.casework.explaining import explain_event
-from citybrain.console import story, verdict
+from citybrain.console import story, verdict, why
+from citybrain.console.caseground import ground_of
 from citybrain.console.choices import domains_of, queue_places
 from citybrain.console.door import Posted, Visitor, page_routes, see
 from citybrain.console.rendering import render
@@ -47,7 +48,8 @@ def event_page(request: Request, event_id: str, key: Visitor, here: Here) -> Res
         request,
         "event.html",
         event=event,
-        why=story.reasons(told["explanation"], event["domain"], here),
+        ground=ground_of(event["place"], here),
+        why=why.of(told["explanation"], event["domain"], here),
         again=verdict.of(told, event["domain"], here),
         since=story.timeline(told["afterwards"] or [], event["domain"], here),
         may_replay=event["state"] == "quarantined" and key.may(May.ACT),
