@@ -5,6 +5,7 @@ The clock begins that many hours ago, so that what it makes due is due by the da
 go by that one. Patrol walks its rounds one after the other and sweeps every ten minutes of the simulated time.
 """
 
+import logging
 import mmap
 import os
 import re
@@ -33,7 +34,7 @@ from citybrain.commands.check import check_store
 from citybrain.commands.prepare import prepare_store
 from citybrain.config import BUILTIN_CITY, Config
 from citybrain.keys import create_key
-from citybrain.store.database import Store
+from citybrain.store.database import Store, StoreUnavailable
 
 TICK_SECONDS = 20  # of the simulated time, in one batch
 WAITING = 2_000  # events; then the clock stands still until the workers have come after
@@ -43,6 +44,7 @@ LOOKS = 16  # at the memory
 WARM = 0.25  # of all the time, after which memory should not grow any more
 PARTS = ("api", "worker-1", "worker-2", "patrol")
 CLOCK, FOLDER = "BENCH_CLOCK", "citybrain"
+log = logging.getLogger(__name__)
 
 
 class SimulatedClock:
@@ -83,7 +85,7 @@ def run_part(part: str) -> None:
 
 
 def _walk(clock: SimulatedClock) -> None:
-    from citybrain.store.lease import Lease, LeasedStore
+    from citybrain.store.lease import Lease, LeasedStore, LeaseLost
     from workers.patrol import LEASE_MS, sweep, walk_round
     from workers.process import installation
     from workers.worker import stop_on_signals
@@ -96,10 +98,13 @@ def _walk(clock: SimulatedClock) -> None:
         if not lease.held and not lease.take():
             time.sleep(0.2)
             continue
-        walk_round(here, acting)
-        if clock() - swept_at > SWEEP_MS:
-            sweep(here, acting)
-            swept_at = clock()
+        try:
+            walk_round(here, acting)
+            if clock() - swept_at > SWEEP_MS:
+                sweep(here, acting)
+                swept_at = clock()
+        except (StoreUnavailable, LeaseLost) as error:
+            log.warning("a round of the patrol failed: %s", error)
         time.sleep(0.05)  # some simulated seconds
     here.ringer.close()
 

@@ -193,19 +193,12 @@ def _launch(broker: Broker, deadline: float) -> subprocess.Popen[bytes] | None:
     return None
 
 
-def _homes(folder: Path) -> Iterator[Path]:
-    """The temporary one is made only when it is asked for."""
-    yield folder
-    if temporary := _private_temp(folder):
-        yield temporary
-
-
 def _listen_address(folder: Path) -> tuple[list[str], str]:
     """A unix socket in the data folder; in a private temporary folder when that path is too long or cannot hold one
     (some network file systems); else a port on loopback with a password that only this user can read."""
     for home in _homes(folder):
-        path = home / SOCKET
-        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES and _holds_sockets(path.parent):
+        path = home / SOCKET if home else None
+        if path and len(os.fsencode(path)) <= SOCKET_PATH_BYTES and _holds_sockets(path.parent):
             return (["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"], f"unix://{quote(str(path))}")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -216,6 +209,11 @@ def _listen_address(folder: Path) -> tuple[list[str], str]:
     with open(os.open(conf, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.write(f"requirepass {password}\n")
     return [str(conf), "--port", str(port), "--bind", "127.0.0.1"], f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def _homes(folder: Path) -> Iterator[Path | None]:
+    yield folder
+    yield _private_temp(folder)
 
 
 def _private_temp(folder: Path) -> Path | None:

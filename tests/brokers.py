@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving import free_port, wait_until
+from ports import free_port
+from serving import wait_until
 
 from citybrain.broker import find_server, wait_ready
 from citybrain.redis_url import client
@@ -32,7 +33,7 @@ class Watched:
         self._launch("master", "--port", str(master), *secrets)
         self._launch("replica", "--port", str(replica), "--replicaof", "127.0.0.1", str(master), *secrets)
         copy = f"redis://:{MASTER_PASSWORD}@127.0.0.1:{replica}"
-        assert wait_ready(copy, 30)
+        assert wait_ready(copy, 120)
         with client(copy) as connection:
             wait_until(lambda: connection.info("replication")["master_link_status"] == "up")
         conf = self.folder / "sentinel.conf"  # a Sentinel writes what it learns into its file
@@ -46,7 +47,7 @@ class Watched:
             f"redis+sentinel://:{MASTER_PASSWORD}@127.0.0.1:{nobody},127.0.0.1:{sentinel}/mymaster/0"
             f"?sentinel_password={SENTINEL_PASSWORD}"
         )
-        assert wait_ready(self.url, 30)
+        assert wait_ready(self.url, 120)
         self.sentinel_url = f"redis://:{SENTINEL_PASSWORD}@127.0.0.1:{sentinel}"
         with client(self.sentinel_url) as connection:
             wait_until(lambda: connection.sentinel_slaves("mymaster"))

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from ports import free_port
 from psycopg import sql
 
 from citybrain.store.database import Store
@@ -58,9 +58,7 @@ class Server:
         self._as = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
         if self._as:
             os.chown(self.folder, NOBODY, NOBODY)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._made = 0
         argv = [binaries() / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"]
         made = subprocess.run([*argv, "--no-locale"], capture_output=True, cwd="/", check=False, **self._as)
@@ -76,7 +74,7 @@ class Server:
             self.process = subprocess.Popen(
                 argv, stdout=log, stderr=log, cwd="/", preexec_fn=_end_with_the_tests, **self._as
             )  # fmt: skip
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 120
         while True:
             try:
                 self._connect().close()

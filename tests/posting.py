@@ -37,7 +37,7 @@ def end(desk: Desk, sent: Sent, *outcomes: Outcome) -> None:
         settle(tx, ended, desk.now, random.Random(1))
 
 
-def until(holds: Any, seconds: float = 60) -> None:
+def until(holds: Any, seconds: float = 120) -> None:
     ends = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends

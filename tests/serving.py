@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from postgres import Server
 
 from citybrain.clock import now_ms
@@ -27,18 +28,12 @@ from citybrain.store.database import Store
 EDITIONS = Path(__file__).parent.parent / ".pytest_cache" / "editions"  # compiled ground, made once
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def wait_until(holds: Callable[[], Any], seconds: float = 120) -> Any:
     """What `holds()` answers, as soon as that is true."""
     ends = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < ends, "it never came so far"
-        time.sleep(0.05)
+        time.sleep(0.02)
     return found
 
 
@@ -85,7 +80,7 @@ class Api:
         assert answer.status == 200, answer
         return str(answer.body.decode())
 
-    def until(self, path: str, holds: Any, seconds: float = 60, key: str | None = None) -> Any:
+    def until(self, path: str, holds: Any, seconds: float = 120, key: str | None = None) -> Any:
         """The answer as soon as `holds(answer)`."""
         ends = time.monotonic() + seconds
         while True:
@@ -93,7 +88,7 @@ class Api:
             if holds(found):
                 return found
             assert time.monotonic() < ends, f"{path} never came so far: {json.dumps(found, ensure_ascii=False)[:1500]}"
-            time.sleep(0.1)
+            time.sleep(0.05)
 
 
 @dataclass
@@ -133,7 +128,7 @@ class Service(Api):
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(how)
-        self.process.wait(20)
+        self.process.wait(60)
         return time.monotonic() - began
 
     def log(self) -> str:
@@ -245,7 +240,7 @@ class Receiver:
     def of_type(self, type_: str) -> list[Received]:
         return [message for message in self.messages if message.json["type"] == type_]
 
-    def wait(self, type_: str, number: int = 1, seconds: float = 60) -> Received:
+    def wait(self, type_: str, number: int = 1, seconds: float = 120) -> Received:
         """The `number`-th message of that type."""
         ends = time.monotonic() + seconds
         while len(self.of_type(type_)) < number:

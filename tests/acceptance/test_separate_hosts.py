@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import free_port
+from ports import free_port
 
 from citybrain import broker
 
@@ -75,13 +75,13 @@ def hosts(tmp_path: Path) -> Iterator[list[Host]]:
         each.wait(120)
     assert process is not None
     process.terminate()
-    process.wait(20)
+    process.wait(120)
 
 
 def call(url: str, body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {ADMIN}"}
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=30) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
         return json.loads(answer.read())
 
 

@@ -52,10 +52,12 @@ def test_a_flood_of_batches_is_shed_and_what_was_acknowledged_is_there(new_servi
     answers: Counter[int] = Counter()
     acknowledged: set[str] = set()
 
+    bodies, together = [batch(sender) for sender in range(SENDERS)], threading.Barrier(SENDERS)
+
     def send(sender: int) -> None:
-        body = batch(sender)
+        together.wait()
         while True:
-            answer = service.call("POST", "/api/v1/events/batch", body)
+            answer = service.call("POST", "/api/v1/events/batch", bodies[sender])
             answers[answer.status] += 1
             if answer.status == 200:
                 acknowledged.update(result["id"] for result in answer.body["results"])

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
+expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
 DESK = {"viewport": {"width": 1440, "height": 900}}
 
 
@@ -69,7 +69,7 @@ def visits(browser: Browser, service: Any) -> Iterator[Any]:
 
     def make(**options: Any) -> Visit:
         context = browser.new_context(**({"locale": "zh-CN", "timezone_id": "Asia/Shanghai"} | (options or DESK)))
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         visit = Visit(context, service.url)
         context.route("**/*", visit.only_own_host)
         made.append(visit)

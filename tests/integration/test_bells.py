@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from serving import wait_until
 
 from citybrain import broker
 from citybrain.queue import DISPATCH, Bells, Ringer, domain_of, queue_name
@@ -38,6 +39,8 @@ def bells_for(url: str, namespace: str = "citybrain") -> Bells:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process, found = broker.start(tmp_path_factory.mktemp("bells"))
     assert process is not None
+    with client(found.url) as connection:
+        connection.config_set("appendfsync", "no")  # or it would not answer while this machine's disk is busy
     yield found.url
     process.kill()
     process.wait()
@@ -71,11 +74,11 @@ def worker(url: str) -> Iterator[None]:
     thread.start()
     yield
     stop.set()
-    thread.join(3)
+    thread.join(60)
     assert not thread.is_alive()
 
 
-def wait_for(count: int, seconds: float = 30.0) -> None:
+def wait_for(count: int, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while len(heard) < count:
         assert time.monotonic() < deadline, heard
@@ -159,7 +162,7 @@ def test_busy_queue_does_not_starve_the_others(url: str) -> None:
     thread.start()
     wait_for(40)
     stop.set()
-    thread.join(3)
+    thread.join(60)
     for turn in range(10):
         assert set(heard[turn * 4 : turn * 4 + 4]) == set(QUEUES)
 
@@ -168,20 +171,16 @@ def test_nothing_is_left_in_redis_once_bells_are_heard(url: str, worker: None) -
     for _ in range(5):
         bells_for(url).ring(QUEUES)
         time.sleep(0.05)
-    time.sleep(0.2)
+    wait_for(len(QUEUES))
     with client(url) as connection:
-        assert connection.keys("rq:job:*") == []
-        assert connection.keys("rq:execution*") == []
+        wait_until(lambda: not connection.keys("rq:job:*") + connection.keys("rq:execution*"))
 
 
 def test_idle_worker_hears_every_single_bell(url: str, worker: None) -> None:
     ringer = Ringer(bells_for(url))
     for number in range(1, 51):
         ringer.ring(QUEUES[number % 4])
-        ends = time.monotonic() + 20
-        while len(heard) < number:
-            assert time.monotonic() < ends, heard
-            time.sleep(0.0002)
+        wait_for(number)
     ringer.close()
 
 
@@ -195,17 +194,16 @@ def test_ringer_tells_an_outage_once_and_rings_what_was_marked_in_it(
     ringer = Ringer(bells_for(found.url))
     process.kill()
     process.wait()
-    for _ in range(200):
+    wait_until(lambda: "takes no bells" in caplog.text or ringer.ring(GRID, WATER))
+    for _ in range(100):
         ringer.ring(GRID, WATER)
         time.sleep(0.003)
     process, found = broker.start(tmp_path)
     assert process is not None
     started.append(process)
-    bells, deadline = bells_for(found.url), time.monotonic() + 30
-    while bells.waiting([GRID, WATER]) != {GRID: 1, WATER: 1}:
-        assert time.monotonic() < deadline, "what was marked during the outage is rung after it"
-        time.sleep(0.02)
-    time.sleep(0.1)
+    bells = bells_for(found.url)
+    wait_until(lambda: bells.waiting([GRID, WATER]) == {GRID: 1, WATER: 1})
+    wait_until(lambda: "takes bells again" in caplog.text)
     ringer.close()
     assert caplog.text.count("takes no bells") == 1
     assert caplog.text.count("takes bells again") == 1
@@ -215,15 +213,11 @@ def test_ringer_coalesces(url: str) -> None:
     ringer = Ringer(bells_for(url))
     with client(url) as connection:
         before = connection.info("commandstats").get("cmdstat_llen", {}).get("calls", 0)
-        until = time.monotonic() + 0.5
-        marks = 0
-        while time.monotonic() < until:
+        for _ in range(1_000):
             ringer.ring(GRID)
-            marks += 1
-            time.sleep(0.0005)
+        ringer.close(60)
         rings = connection.info("commandstats")["cmdstat_llen"]["calls"] - before
-    ringer.close()
-    assert 2 <= rings < marks
+    assert 1 <= rings < 100
 
 
 def test_ringer_rings_what_is_marked_before_it_closes(url: str) -> None:
@@ -248,7 +242,7 @@ def test_two_workers_share_the_queues(url: str, worker: None) -> None:
     for _ in range(10):
         bells_for(url).ring(QUEUES)
         time.sleep(0.03)
+    wait_until(lambda: set(heard) == set(QUEUES))
     stop.set()
-    second.join(3)
+    second.join(60)
     assert not second.is_alive()
-    assert set(heard) == set(QUEUES)

@@ -195,6 +195,6 @@ def test_a_reader_is_not_held_up_by_a_writer_and_sees_one_snapshot(desk: Desk) -
             written.set()
 
         threading.Thread(target=write).start()
-        assert written.wait(10)
+        assert written.wait(120)
         assert len(reader.execute(select(events.c.id)).all()) == 1
     assert len(desk.rows(events)) == 2

@@ -11,14 +11,17 @@ from itertools import count
 from typing import Any
 
 import pytest
-from serving import Answer, Receiver, Service
+from serving import Answer, Receiver, Service, wait_until
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from citybrain.clock import now_ms
 from citybrain.dispatch.endpoint import parse_change
 from citybrain.problem import Problem
 
 ENDPOINTS = "/api/v1/endpoints"
 NUMBERS, KINDS = count(), count()
+POSTPONE = "UPDATE deliveries SET due_at = ? WHERE endpoint_id = ? AND status = 'pending' AND lease_until = 0"
+CLAIMED = "SELECT count(*) FROM deliveries WHERE endpoint_id = ? AND status = 'pending' AND lease_until > 0"
 
 
 @pytest.fixture
@@ -234,6 +237,7 @@ def test_message_that_fails_is_shown_with_its_attempts_and_sent_again_under_its_
     assert failing["health"]["last_error"] == "status: answered 500"
     (delivery,) = sent(service, made["id"])
     assert (delivery["status"], delivery["attempts"][0]["status"]) == ("pending", 500)
+    postpone(service, made["id"])
     receiver.status = 200
     service.post(f"/api/v1/deliveries/{delivery['id']}/retry")
     (delivered,) = until_sent(service, made["id"], "delivered")
@@ -416,9 +420,20 @@ def test_retry_for_a_deleted_endpoint_waits_for_the_next_one(service: Service, r
     assert len(receiver.messages) == 1
 
 
+def postpone(service: Service, endpoint_id: str) -> None:
+    """None of its messages is on its way, nor goes again by itself."""
+
+    def none_is_claimed() -> bool:
+        with sqlite3.connect(service.data / "citybrain.db", timeout=60) as store:
+            store.execute(POSTPONE, (now_ms() + 3_600_000, endpoint_id))
+            return bool(store.execute(CLAIMED, (endpoint_id,)).fetchone() == (0,))
+
+    wait_until(none_is_claimed)
+
+
 def _set_status(service: Service, delivery_id: str, status: str) -> None:
     """As after three days of failing."""
-    with sqlite3.connect(service.data / "citybrain.db", timeout=10) as store:
+    with sqlite3.connect(service.data / "citybrain.db", timeout=60) as store:
         store.execute("UPDATE deliveries SET status = ? WHERE id = ?", (status, delivery_id))
 
 
@@ -432,7 +447,7 @@ class Hesitant:
     go: threading.Event = field(default_factory=threading.Event)
 
     def wait(self, calls: int) -> None:
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 120
         while self.calls < calls:
             assert time.monotonic() < ends, self
             time.sleep(0.02)
@@ -485,6 +500,7 @@ def test_success_after_failures_releases_nothing_to_an_endpoint_that_was_disable
     for _ in range(2):
         service.post(f"{path}/test")
     service.until(path, lambda shown: shown["health"]["failures"] >= 2)
+    postpone(service, made["id"])
     hesitant.go.clear()
     hesitant.status = 204
     calls = hesitant.calls

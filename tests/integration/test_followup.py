@@ -221,11 +221,11 @@ def test_patrol_outlives_a_store_that_fails_for_a_while(desk: Desk) -> None:
     walking.start()
     time.sleep(1.3)
     rename("elsewhere", "cases")
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 120
     while not supervisions(desk, case) and time.monotonic() < ends:
         time.sleep(0.05)
     stop.set()
-    walking.join(5)
+    walking.join(120)
     assert supervisions(desk, case) == 1
     assert not walking.is_alive()
 
@@ -275,7 +275,7 @@ def test_positions_follow_commits_and_a_reader_sees_no_gap_whoever_writes(desk: 
         last = number_committed(tx)
     ended.set()
     for thread in (*sequencers, reader):
-        thread.join(20)
+        thread.join(120)
 
     assert last == each * (1 + 2 + 3 + 4)
     assert seen == list(range(1, last + 1))

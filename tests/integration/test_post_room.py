@@ -30,7 +30,7 @@ def hanging() -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            release.wait(30)
+            release.wait(120)
 
         def log_message(self, *_: Any) -> None:
             return
@@ -55,7 +55,7 @@ def test_a_hanging_and_a_dead_endpoint_delay_no_other(desk: Desk, room: PostRoom
         found = desk.rows(deliveries, deliveries.c.endpoint_id == good, deliveries.c.status == "delivered")
         return len(found) == 150
 
-    until(all_arrived, 30)  # behind the hanging one they would take five times its fifteen seconds
+    until(all_arrived, 60)  # behind the hanging one they would take five times its fifteen seconds
     assert len(receiver.messages) == 150
     assert "dispatch" in desk.bells.rung
 

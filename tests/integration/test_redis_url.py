@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import redis
 from brokers import MASTER_PASSWORD, SENTINEL_PASSWORD, Certificates, Watched, behind_tls, make_certificates
-from serving import free_port, wait_until
+from ports import free_port
+from serving import wait_until
 
 from citybrain import broker
 from citybrain.queue import DISPATCH, Bells, queue_name
@@ -42,7 +43,7 @@ def listener(url: str) -> Iterator[None]:
     worker.start()
     yield
     stop.set()
-    worker.join(30)
+    worker.join(120)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def tls_port(tmp_path_factory: pytest.TempPathFactory, certificates: Certificate
     port = free_port()
     argv = [*broker.find_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
     server = subprocess.Popen(argv, cwd=tmp_path_factory.mktemp("tls"))
-    assert broker.wait_ready(f"redis://127.0.0.1:{port}", 30)
+    assert broker.wait_ready(f"redis://127.0.0.1:{port}", 120)
     with behind_tls(port, certificates) as secure:
         yield secure
     server.kill()

@@ -26,7 +26,7 @@ from workers.worker import HardLimit, stop_on_signals, work
 GRID, WATER = queue_name("grid"), queue_name("water")
 QUEUES = (GRID, WATER, DISPATCH)
 RQ_QUEUE = "rq:queue:citybrain:"
-LONG_ENOUGH = 30  # s, on any machine; what has not happened by then does not
+LONG_ENOUGH = 120  # s, on any machine; what has not happened by then does not
 
 
 # ---- what the worker process runs: `python test_rq_faults.py URL FOLDER QUEUE…`
@@ -36,7 +36,7 @@ def handle(domain: str) -> None:
     """Writes a line when it starts and one when it ends; `slow-DOMAIN` makes it last, `bad-DOMAIN` makes it fail."""
     folder = Path(os.environ["HEARD"])
     tell(folder, f"start {queue_name(domain)}")
-    until = time.monotonic() + 30
+    until = time.monotonic() + LONG_ENOUGH
     while (folder / f"slow-{domain}").exists() and time.monotonic() < until:
         time.sleep(0.02)
     if (folder / f"bad-{domain}").exists():
@@ -92,13 +92,15 @@ class City:
         process, self.broker = broker.start(self.folder)
         assert process is not None
         self.server = process
+        with client(self.broker.url) as connection:
+            connection.config_set("appendfsync", "no")  # or it would not answer while this machine's disk is busy
 
     def start_worker(self, *queues: str, url: str | None = None, wait: bool = True) -> subprocess.Popen[bytes]:
         argv = [sys.executable, __file__, url or self.url, str(self.folder), *(queues or QUEUES)]
-        registered = len(self.redis.keys("rq:worker:*"))
+        registered = set(self.redis.keys("rq:worker:*"))
         with (self.folder / "worker.log").open("ab") as out:
             self.workers.append(subprocess.Popen(argv, stderr=out))
-        wait_for(lambda: not wait or len(self.redis.keys("rq:worker:*")) > registered)
+        wait_for(lambda: not wait or set(self.redis.keys("rq:worker:*")) - registered)
         return self.workers[-1]
 
     def heard(self, what: str, since: float = 0.0) -> list[list[str]]:
@@ -233,7 +235,8 @@ def test_redis_forgets_the_bells_that_killed_workers_had_taken(city: City) -> No
         city.redis.zadd(started, {execution: time.time() - 1})  # as if their two minutes were over
     city.start_worker()
     wait_for(lambda: city.redis.zcard(started) == 0)
-    assert all(0 < city.redis.ttl(job) <= 300 for job in city.redis.keys("rq:job:*"))
+    wait_for(lambda: all(city.redis.ttl(job) not in (-1, 0) for job in city.redis.keys("rq:job:*")))
+    assert all(city.redis.ttl(job) <= 300 for job in city.redis.keys("rq:job:*"))
 
 
 # ---- the broker dies, forgets, fills up, freezes
@@ -299,7 +302,8 @@ def test_worker_outlives_a_frozen_broker_and_rings_stay_short(city: City) -> Non
     time.sleep(2)
     city.server.send_signal(signal.SIGCONT)
     city.every_queue_is_heard(by=worker)
-    assert city.log().count("worker lost the broker") <= 1
+    told = city.log()  # an outage is told once, and there may have been another
+    assert told.count("worker lost the broker") <= told.count("worker hears the broker again") + 1
 
 
 # ---- the line loses replies
@@ -358,7 +362,7 @@ def test_slice_that_fails_is_told_and_the_worker_goes_on(city: City) -> None:
         city.bells.ring([GRID])
         time.sleep(0.1)
     city.every_queue_is_heard(by=worker)
-    assert "a slice that fails" in city.log()
+    wait_for(lambda: "a slice that fails" in city.log())
 
 
 # ---- stopping

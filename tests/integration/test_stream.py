@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from postgres import both_stores
-from serving import Service
+from serving import Service, wait_until
 
 pytestmark = both_stores
 
@@ -35,7 +35,7 @@ class Watcher:
             if type_ != "pulse":
                 self.events.append((position, type_, data))
 
-    def until(self, number: int, seconds: float = 60) -> list[tuple[int, str, Any]]:
+    def until(self, number: int, seconds: float = 120) -> list[tuple[int, str, Any]]:
         ends = time.monotonic() + seconds
         while len(self.events) < number:
             assert time.monotonic() < ends, self.events
@@ -46,7 +46,7 @@ class Watcher:
         import socket
 
         self._answer.fp.raw._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
-        self._thread.join(5)
+        self._thread.join(60)
         self._connection.close()
 
 
@@ -77,7 +77,6 @@ def _event(number: int, lng: float = 116.1222, lat: float = 24.2886, domain: str
 
 def test_event_and_its_case_are_told(service: Service) -> None:
     watcher = Watcher(service, service.admin_key)
-    time.sleep(0.5)
     event_id = service.post("/api/v1/events", _event(1))["id"]
     told = watcher.until(3)
     assert [type_ for _, type_, _ in told[:3]] == ["event.received", "case.filed", "case.dispatched"]
@@ -90,7 +89,6 @@ def test_a_broken_stream_is_resumed_without_loss_or_doubling(service: Service) -
     whole = Watcher(service, service.admin_key)
     parts: list[tuple[int, str, Any]] = []
     watcher = Watcher(service, service.admin_key)
-    time.sleep(0.5)
     for round_ in range(5):
         service.post("/api/v1/events/batch", [_event(100 + 20 * round_ + n) for n in range(20)])
         watcher.until(10)
@@ -110,16 +108,21 @@ def test_a_key_is_told_no_more_than_it_may_see(service: Service) -> None:
     here = Watcher(service, service.key("operator", "op-meijiang", divisions="441402", domains="grid"))
     there = Watcher(service, service.key("operator", "op-dabu", divisions="441422"))
     other = Watcher(service, service.key("source", "other-source"))
-    time.sleep(0.5)
+    everywhere = Watcher(service, service.admin_key)
     service.post("/api/v1/events", _event(900))
     here.until(3)
     service.post("/api/v1/events", _event(901, domain="water"))
-    time.sleep(2)
+    last = wait_until(lambda: max((at for at, type_, data in everywhere.events if of_water(type_, data)), default=0))
+    wait_until(lambda: min(each.position for each in (here, there, other)) >= last)
     assert {data["domain"] for _, _, data in here.events} == {"grid"}
     assert there.events == []
     assert other.events == []
-    for watcher in (here, there, other):
+    for watcher in (here, there, other, everywhere):
         watcher.close()
+
+
+def of_water(type_: str, data: Any) -> bool:
+    return type_.startswith("case.") and bool(data["domain"] == "water")
 
 
 def test_a_position_that_is_none_is_refused(service: Service) -> None:
