@@ -12,7 +12,7 @@ from citybrain.store.tables import cases, work_orders
 
 # The chain's own head, checked with the chain; what says whether further reports join, or when patrol looks next; what
 # follows from the place.
-ELSEWHERE = frozenset({"entries", "head", "merge_key", "last_event_at", "look_at", "lng", "lat"})
+ELSEWHERE = frozenset({"entries", "head", "merge_key", "second_key", "last_event_at", "look_at", "lng", "lat"})
 FRACTIONS = tuple(str(each.name) for each in (*cases.c, *work_orders.c) if isinstance(each.type, Float))
 DEFAULTS = tuple(str(each.name) for each in (*cases.c, *work_orders.c) if each.server_default is not None)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 from citybrain.casework.amendment import NOTHING_YET, Amendment
 from citybrain.casework.case import Status, was_kept
 from citybrain.casework.handling_clock import due_moment, own_clock, start_clock
-from citybrain.casework.joining import Known, known_to
+from citybrain.casework.joining import KEYS, Known, known_to
 from citybrain.casework.muting import Mute, in_force_for
 from citybrain.casework.numbers import next_numbers
 from citybrain.casework.writing import write
@@ -66,6 +66,7 @@ def open_cases(
                 touched[id(child)], opening[child.case["id"]] = child, [row]
         else:
             _merge(amendment, row, decision, mute, city)
+            known.add(amendment)
             joined.setdefault(id(amendment), []).append(row.id)
             stamp = Stamp(now, basis, joined=amendment.case["id"])
         if amendment.is_new:
@@ -95,7 +96,7 @@ def _opened(
     amendment = _of_event(row, decision, number, RULES, now)
     case = amendment.case
     winner = decision.explanation.get("winner")
-    case["related_to"] = known.done.get(decision.merge_key or "")
+    case["related_to"] = next((known.done[key] for key in _keys(decision).values() if key in known.done), None)
     related = {"related_to": case["related_to"]} if case["related_to"] else {}
     amendment.note("filed", event=row.id, type=decision.type, grade=decision.grade, rule=winner, **related)
     if mute:
@@ -127,13 +128,19 @@ def _of_event(row: Row[Any], decision: Decision, number: str, actor: str, now: i
         **{level: getattr(row, level) for level in LEVELS},
         "place": row.place,
         "triage_reason": decision.triage,
-        "merge_key": None if decision.triage else decision.merge_key,
+        **_keys(decision),
         "event_count": 1,
         "opened_at": now,
         "last_event_at": now,
         **NOTHING_YET,
     }
     return Amendment(case, actor, now)
+
+
+def _keys(decision: Decision) -> dict[str, str | None]:
+    """By the rules of its type, in their order; what waits in triage is joined by nothing."""
+    keys = [] if decision.triage else [merge.key for merge in decision.merges]
+    return dict(zip(KEYS, [*keys, None, None], strict=False))
 
 
 def _dispatch(amendment: Amendment, decision: Decision, city: City) -> None:
@@ -174,8 +181,8 @@ def _child(
     named = {level: divisions.get(codes[level]) for level in LEVELS if level in codes}
     units = {level: {"code": each.code, "name": each.name} for level, each in named.items() if each}
     place = row.place | dict.fromkeys(LEVELS) | units | {"wgs84": None, "candidates": [], "shares": []}
-    taken = {"id": new_id(), "number": number, "parent_id": parent.case["id"], "merge_key": None, "event_count": 0}
-    blank = dict.fromkeys(("related_to", "lead", "due_at", "started_at", "limit_amount", "limit_unit"))
+    taken = {"id": new_id(), "number": number, "parent_id": parent.case["id"], "event_count": 0}
+    blank = dict.fromkeys((*KEYS, "related_to", "lead", "due_at", "started_at", "limit_amount", "limit_unit"))
     case = parent.case | blank | taken | {level: codes.get(level) for level in LEVELS} | {"place": place}
     child = Amendment(case, RULES, parent.at)
     found = here.responsibility.assign(
@@ -210,6 +217,7 @@ def _merge(amendment: Amendment, row: Row[Any], decision: Decision, mute: Mute |
     case["event_count"] += 1
     case["last_event_at"] = amendment.at
     raise_grade(amendment, decision.grade, event=row.id)
+    case.update({name: key for name, key in _keys(decision).items() if key and not case[name]})  # known by it from now
     if mute is None and was_kept(case):
         amendment.note("unmuted", event=row.id)
         _dispatch(amendment, decision, city)

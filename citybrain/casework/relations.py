@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, or_, select, true, update
 
 from citybrain.casework.case import Status, is_muted
-from citybrain.casework.joining import METRES_A_DEGREE, metres_between
+from citybrain.casework.joining import KEYS, METRES_A_DEGREE, metres_between
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.keys import Key, cases_visible
@@ -58,10 +58,11 @@ def look_again(tx: Connection, ended: Sequence[str], by: str, now: int) -> None:
 def suggestions(tx: Connection, row: Row[Any], key: Key, city: City) -> list[dict[str, Any]]:
     """Open cases of the same domain that may be about the same thing: the same device, or the same type or not decided
     which, within 500 m and three days. The likeliest first, each with why."""
-    same = (cases.c.merge_key == row.merge_key) if row.merge_key else cases.c.id.is_(None)
+    own = [key for key in (row.merge_key, row.second_key) if key]
+    same = or_(*(cases.c[name].in_(own) for name in KEYS)) if own else cases.c.id.is_(None)
     near = _near(row)
     columns = [cases.c[name] for name in ("id", "number", "status", "type", "title", "grade", "event_count")]
-    columns += [cases.c[name] for name in ("lng", "lat", "merge_key", "opened_at", "last_event_at", "version")]
+    columns += [cases.c[name] for name in ("lng", "lat", *KEYS, "opened_at", "last_event_at", "version")]
     mine = (cases.c.domain == row.domain) & (cases.c.id != row.id) & IN_WORK & cases_visible(key, city)
     alike = or_(cases.c.type == row.type, cases.c.type.is_(None)) if row.type else true()
     found = tx.execute(select(*columns).where(mine, or_(same, near & alike)).limit(LOOKED_AT)).all()
@@ -85,7 +86,8 @@ def _told(row: Row[Any], other: Row[Any], city: City) -> dict[str, Any]:
     if row.lng is not None and other.lng is not None:
         away = round(metres_between({"lng": row.lng, "lat": row.lat}, {"lng": other.lng, "lat": other.lat}))
     apart = abs((other.last_event_at or other.opened_at) - row.opened_at) // 60_000
-    why = ["same_thing"] if row.merge_key and other.merge_key == row.merge_key else []
+    own = {row.merge_key, row.second_key} - {None}
+    why = ["same_thing"] if own & {other.merge_key, other.second_key} else []
     if away is not None and away <= NEAR_M:
         why += ["near", *(["same_type"] if row.type and other.type == row.type else [])]
     plain = ("id", "number", "status", "type", "title", "grade", "event_count", "version")

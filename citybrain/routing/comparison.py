@@ -50,8 +50,14 @@ def _of_type(told: Json, name: str) -> Json | None:
 
 
 def _merge(told: Json) -> Json | None:
-    merge = told.get("merge")
-    return {**merge, "key": merge["key"].removeprefix(f"{_kind(told).get('winner')}|")} if merge else None
+    return _without_type(told.get("merge"), f"{_kind(told).get('winner')}|")
+
+
+def _without_type(merge: Json | None, prefix: str) -> Json | None:
+    if not merge:
+        return None
+    others = {"or": _without_type(merge["or"], prefix)} if "or" in merge else {}
+    return {**merge, "key": merge["key"].removeprefix(prefix), **others}
 
 
 PARTS = {

@@ -41,11 +41,20 @@ LOST = {
 LOWEST_GRADE = 4
 
 
+class Merge(NamedTuple):
+    """Events with the same `key` are reports of one thing, if less than `minutes` and `metres` lie between them.
+    Without a key the rule does not apply: no device was named, there is no cell."""
+
+    key: str | None
+    minutes: int | None = None
+    metres: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`limit` is the lead's, and that of who assists unless there is an `assist_limit`. `grade` runs from 1 (gravest)
-    to 4. `triage` is a key of TRIAGE when the event needs a person, else None. Events with the same `merge_key` are
-    reports of one thing, if less than `merge_minutes` and `merge_metres` lie between it and them."""
+    to 4. `triage` is a key of TRIAGE when the event needs a person, else None. `merges` says what it may be a further
+    report of: an entry for each rule of its type, in their order."""
 
     event_id: str
     type: str | None
@@ -53,9 +62,12 @@ class Decision:
     lead: str | None
     assist: tuple[str, ...] = ()
     limit: "Limit | None" = None
-    merge_key: str | None = None
     triage: str | None = None
     explanation: dict[str, Any] = field(default_factory=dict)
-    merge_minutes: int | None = None
-    merge_metres: float | None = None
+    merges: tuple[Merge, ...] = ()
     assist_limit: "Limit | None" = None
+
+    @property
+    def merge_key(self) -> str | None:
+        """Of the first rule that applies to it."""
+        return next((merge.key for merge in self.merges if merge.key), None)

@@ -137,11 +137,23 @@ class TypeRow(Strict):
     level: Level
     assist: list[Word] = []
     assist_limit: LimitRow | None = None
-    merge: MergeRow | None = None
+    merge: Annotated[list[MergeRow], Field(max_length=2)] = []  # tried in this order
     children: Literal["county", "town", "village"] | None = None
     inhibits: list[Text] = []
     also: list[Text] = []
     examples: Annotated[list[Example], Field(min_length=1)]
+
+    @field_validator("merge", mode="before")
+    @classmethod
+    def one_rule_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, dict) else value
+
+    @field_validator("merge")
+    @classmethod
+    def rules_differ(cls, value: list[MergeRow]) -> list[MergeRow]:
+        if len({(row.by, *row.attributes) if row.by == "device" else row.by for row in value}) < len(value):
+            raise ValueError("rules that differ: by device and by place, or by other attributes")
+        return value
 
     @field_validator("examples", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from citybrain.deadline import Limit
 from citybrain.routing.catalogue import Catalogue, Condition, EventType
 from citybrain.routing.condition import all_hold
 from citybrain.routing.context import Context
-from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision
+from citybrain.routing.decision import LOWEST_GRADE, TRIAGE, Decision, Merge
 from citybrain.routing.manifest import MergeRow
 from citybrain.routing.reading import Reading, read
 from citybrain.routing.record import decided_by
@@ -44,7 +44,8 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
     terms = _terms(event, attributes, reading, finding, context.catalogue)
     assignment = _assign(event, finding, terms.assist, context)
     reasons = _triage(event, finding, assignment)
-    key, merge = _merge(event, attributes, finding.type)
+    kind = finding.type
+    merges = tuple(_merge(event, attributes, kind, row) for row in kind.row.merge) if kind else ()
     return Decision(
         event_id=event.id,
         type=finding.type.code if finding.type else None,
@@ -52,11 +53,9 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
         lead=assignment.lead if assignment and not reasons else None,
         assist=assignment.assist if assignment and not reasons else (),
         limit=terms.limit,
-        merge_key=key,
         triage=reasons[0] if reasons else None,
-        explanation=_explanation(event, facts, finding, terms, assignment, reasons, key, merge, context),
-        merge_minutes=merge.within_minutes if merge else None,
-        merge_metres=merge.within_m if merge else None,
+        explanation=_explanation(event, facts, finding, terms, assignment, reasons, merges, context),
+        merges=merges,
         assist_limit=finding.type.assist_limit if finding.type else None,
     )
 
@@ -135,16 +134,14 @@ def _triage(event: Filed, finding: Finding, assignment: Assignment | None) -> li
     return reasons
 
 
-def _merge(event: Filed, attributes: Facts, kind: EventType | None) -> tuple[str | None, MergeRow | None]:
-    merge = kind.row.merge if kind else None
-    if kind is None or merge is None:
-        return None, None
+def _merge(event: Filed, attributes: Facts, kind: EventType, merge: MergeRow) -> Merge:
     asked = merge.attributes if merge.by == "device" else [_finest(event) if merge.within_m else "cell"]
     source = attributes if merge.by == "device" else event.codes
     parts = [source.get(name) for name in asked]
     if any(part is None or isinstance(part, list | dict) or part == "" for part in parts):
-        return None, None
-    return "|".join([kind.code, merge.by, *(str(part).strip() for part in parts)]), merge
+        return Merge(None)
+    key = "|".join([kind.code, merge.by, *(str(part).strip() for part in parts)])
+    return Merge(key, merge.within_minutes, merge.within_m)
 
 
 def _finest(event: Filed) -> str:
@@ -152,9 +149,13 @@ def _finest(event: Filed) -> str:
     return next((level for level in reversed(LOCATED) if event.codes.get(level)), LOCATED[-1])
 
 
-def _within(merge: MergeRow) -> dict[str, Any]:
-    metres = {"within_m": merge.within_m} if merge.within_m else {}
-    return {"within_minutes": merge.within_minutes, **metres}
+def _merge_told(merges: Sequence[Merge]) -> dict[str, Any] | None:
+    """The first that applies, and under `or` the next."""
+    told: dict[str, Any] | None = None
+    for merge in reversed([each for each in merges if each.key]):
+        metres = {"within_m": merge.metres} if merge.metres else {}
+        told = {"key": merge.key, "within_minutes": merge.minutes, **metres} | ({"or": told} if told else {})
+    return told
 
 
 def _explanation(
@@ -164,8 +165,7 @@ def _explanation(
     terms: Terms,
     assignment: Assignment | None,
     reasons: Sequence[str],
-    key: str | None,
-    merge: MergeRow | None,
+    merges: Sequence[Merge],
     context: Context,
 ) -> dict[str, Any]:
     kind = {
@@ -184,7 +184,7 @@ def _explanation(
         "type": kind,
         **terms.explanation,
         "department": assignment.explanation if assignment else None,
-        "merge": {"key": key, **_within(merge)} if key and merge else None,
+        "merge": _merge_told(merges),
         "triage": [{"reason": reason, "zh": TRIAGE[reason].zh, "en": TRIAGE[reason].en} for reason in reasons],
     }
     if facts:

@@ -133,7 +133,9 @@ cases = Table(
     *where_columns(),
     Column("place", Json, nullable=False),
     Column("triage_reason", Text),
-    Column("merge_key", Text),  # what further reports of the same thing have too
+    # What further reports of the same thing have too, by each rule of its type.
+    Column("merge_key", Text),
+    Column("second_key", Text),
     Column("merged_into", Id),
     Column("event_count", Integer, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
@@ -171,15 +173,16 @@ cases = Table(
     Column("inhibited_by", Id),
     Column("asked", Json),  # an extension or a suspension that waits for an answer: what, until when, why, who, when
 )
-_MERGING = text("merge_key IS NOT NULL")
-Index(
-    "cases_by_merge_key",
-    cases.c.domain,
-    cases.c.merge_key,
-    cases.c.status,
-    sqlite_where=_MERGING,
-    postgresql_where=_MERGING,
-)
+for _key in ("merge_key", "second_key"):
+    _merging = text(f"{_key} IS NOT NULL")
+    Index(
+        f"cases_by_{_key}",
+        cases.c.domain,
+        cases.c[_key],
+        cases.c.status,
+        sqlite_where=_merging,
+        postgresql_where=_merging,
+    )
 # What a city has in work stays about the same, whatever lies behind it: every question about it has such an index.
 _IN_WORK = "status NOT IN ('closed', 'void')"
 IN_WORK = text(f"cases.{_IN_WORK}")

@@ -1,6 +1,7 @@
 """The same thing is one case: what joins it, what does not any more, and what is kept without anybody being sent."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -146,6 +147,51 @@ def test_the_same_type_near_by_joins_the_nearest_case_and_farther_away_none(near
     near.pass_time(hours=25)
     assert near.open(**FIRE, location=POND).id not in (first.id, second.id)
     assert near.broken() == []
+
+
+@pytest.fixture
+def both(desk: Desk, tmp_path: Any) -> Desk:
+    """A smoke alarm is about the fire that its device reported, else about one near by within half an hour."""
+    rules = 'merge = [{ by = "device" }, { by = "place", within_m = 20, within_minutes = 30 }]\n'
+
+    def change(text: str) -> str:
+        before, code, after = text.partition('code = "fire.smoke_alarm"')
+        return before + code + re.sub(r"^merge = .*\n", rules, after, count=1, flags=re.MULTILINE)
+
+    use(desk, fire=another_domain(tmp_path, "fire", change))
+    return desk
+
+
+def alarm(desk: Desk, device: str | None, location: dict[str, Any]) -> Row[Any]:
+    attributes = {"device_id": device} if device else {}
+    return desk.open(domain="fire", type="fire.smoke_alarm", attributes=attributes, location=location)
+
+
+def test_rules_of_merging_are_tried_in_their_order(both: Desk) -> None:
+    first, far = alarm(both, "d1", POND), alarm(both, "d2", at(POND, 30))
+    assert first.id != far.id
+    by_place = {"key": f"fire.smoke_alarm|place|{first.cell}", "within_minutes": 30, "within_m": 20}
+    told = {"key": "fire.smoke_alarm|device|d1", "within_minutes": None, "or": by_place}
+    assert shown(both, first.id)["explanation"]["merge"] == told
+    assert alarm(both, "d2", at(POND, 2)).id == far.id  # its device before the place, which is the other's
+    assert alarm(both, "d3", at(POND, 2)).id == first.id  # a device that no case knows
+    assert alarm(both, None, at(POND, 28)).id == far.id  # somebody who saw it
+    both.pass_time(hours=3)
+    assert alarm(both, "d1", POND).id == first.id  # the device, as long as the case is open
+    assert alarm(both, "d9", at(POND, 300)).id not in (first.id, far.id)
+    assert both.broken() == []
+
+
+def test_a_case_that_somebody_reported_knows_the_device_that_joined_it(both: Desk) -> None:
+    case = alarm(both, None, POND)
+    assert alarm(both, "d1", at(POND, 5)).id == case.id
+    both.pass_time(hours=3)
+    assert alarm(both, "d1", at(POND, 5)).id == case.id
+    both.answer(both.lead(case.id).id, "completed")
+    again = alarm(both, None, at(POND, 5))
+    assert (again.id != case.id, again.related_to) == (True, case.id)
+    found = suggest_cases(case.id, both.key, both.here)["items"]
+    assert [(each["id"], each["why"]) for each in found] == [(again.id, ["same_thing", "near", "same_type"])]
 
 
 def test_split_undoes_what_was_joined_and_both_say_so(desk: Desk) -> None:

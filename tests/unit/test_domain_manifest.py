@@ -286,6 +286,8 @@ def test_a_rule_for_an_unknown_type_says_which_was_meant(tmp_path: Path) -> None
         (("grade = 3", 'grade = "3"'), "integer"),
         (('code = "metro"', 'code = "Metro 1"'), "pattern"),
         (("amount = 30", "amount = 0"), "greater than 0"),
+        (("grade = 3", 'grade = 3\nmerge = [{ by = "device" }, { by = "place" }]'), "`within_minutes`"),
+        (("grade = 3", 'grade = 3\nmerge = [{ by = "device" }, { by = "device" }]'), "rules that differ"),
     ],
 )
 def test_what_a_type_may_not_say(tmp_path: Path, change: tuple[str, str], expected: str) -> None:

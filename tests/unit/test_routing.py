@@ -342,7 +342,7 @@ def test_the_same_device_and_type_share_a_merge_key_and_nothing_else_does(park: 
     )
     assert one.merge_key == again.merge_key == "park.bench|device|d1"
     assert (other.merge_key, none.merge_key) == ("park.bench|device|d2", None)
-    assert (one.merge_minutes, none.merge_minutes) == (60, None)
+    assert (one.merges[0].minutes, none.merges[0].minutes) == (60, None)
 
 
 def test_merging_by_place_needs_a_cell(park: Catalogue) -> None:
