@@ -25,6 +25,7 @@ from citybrain.installation import Installation, keep_for_good
 from citybrain.intake import reading
 from citybrain.intake.api import BATCH_BYTES, Intake
 from citybrain.intake.body import MIB, Capped, Room
+from citybrain.intake.cloudevents import CloudEvents
 from citybrain.intake.committer import Committer
 from citybrain.intake.filing import file
 from citybrain.intake.photo import PHOTO_BYTES
@@ -37,10 +38,11 @@ from citybrain.store.database import StoreUnavailable
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
 STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
-COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch"}
+COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch", "/cloudevents": "cloudevents"}
 Door = Callable[[Request, Key], Awaitable[Response]]
 LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/events/batch": BATCH_BYTES,
+    "/cloudevents": BATCH_BYTES,
     "/api/v1/locate": places.LOCATE_BYTES,
     "/api/v1/editions": editions.UPLOAD_BYTES,
     "/attachments": PHOTO_BYTES,
@@ -65,7 +67,11 @@ def build(here: Installation) -> FastAPI:
         here.ringer.close()
 
     app = FastAPI(title=f"citybrain {here.city.name}", version="1", lifespan=running, docs_url=None, redoc_url=None)
-    doors = {"/api/v1/events": intake.post_event, "/api/v1/events/batch": intake.post_batch}
+    doors = {
+        "/api/v1/events": intake.post_event,
+        "/api/v1/events/batch": intake.post_batch,
+        "/cloudevents": CloudEvents(intake, here).post,
+    }
     figures = metrics.Figures(here)
     app.add_middleware(Doors, doors=doors)
     room = Room(here.config.bodies_mib * MIB)

@@ -7,13 +7,14 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
 from citybrain.console.pages import render
+from citybrain.intake.cloudevents import REQUIRED, STRUCTURED
 from citybrain.intake.report import Report
 
 routes = APIRouter(include_in_schema=False)
 
 
 def document_intake(app: FastAPI) -> None:
-    """Adds the two plain routes, from the same definition that validates them."""
+    """Adds the plain routes, from the same definition that validates them."""
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -30,6 +31,13 @@ def document_intake(app: FastAPI) -> None:
             paths["/api/v1/events/batch"] = {
                 "post": _operation("Report up to 10,000 events", batch, {"200": "results"})
             }
+            envelope = {"type": "object", "required": list(REQUIRED), "properties": {"data": one}}
+            paths["/cloudevents"] = {
+                "post": _operation(
+                    "Report by CloudEvents 1.0: structured, binary (ce-… headers) or a batch",
+                    envelope, {"202": "recorded", "200": "known, or a batch's results"}, f"{STRUCTURED}+json",
+                )
+            }  # fmt: skip
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -47,10 +55,12 @@ def docs(request: Request) -> Response:
     return render(request, "docs.html", sections=by_tag, report=schema["components"]["schemas"]["Report"])
 
 
-def _operation(summary: str, schema: dict[str, Any], answers: dict[str, str]) -> dict[str, Any]:
+def _operation(
+    summary: str, schema: dict[str, Any], answers: dict[str, str], media: str = "application/json"
+) -> dict[str, Any]:
     return {
         "tags": ["events 事件"],
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "requestBody": {"required": True, "content": {media: {"schema": schema}}},
         "responses": {status: {"description": text} for status, text in answers.items()},
     }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
@@ -31,44 +32,70 @@ OUTCOMES = {"new": "accepted", "known": "duplicate", "conflict": "rejected"}
 
 
 class Intake:
-    """The two doors, single and batch, onto one committer."""
+    """The two doors, single and batch, onto one committer; those for others' formats lead through here too."""
 
     def __init__(self, installation: Installation, committer: Committer, rates: Rates) -> None:
         self.installation, self._committer, self._rates = installation, committer, rates
         self._readers = ThreadPoolExecutor(READERS, "reader")
 
     async def post_event(self, request: Request, key: Key) -> Response:
-        key.require(May.POST)
-        self._rates.take(key.name, 1)
-        body = await read_body(request)
-        large = len(body) > LARGE or b"geometry" in body
-        filing = await self._aside(self._read, body, key) if large else self._read(body, key)
-        receipt = (await self.commit([filing]))[0]
-        if receipt.outcome == "conflict":
-            raise _conflict(receipt)
-        request.scope["told"] = {"event": receipt.id, "domain": receipt.queue}  # to the log
-        return _json(accepted(receipt), 202 if receipt.outcome == "new" else 200)
+        return await self.take_one(request, key, parse_json)
 
     async def post_batch(self, request: Request, key: Key) -> Response:
+        if media_type(request) == "application/x-ndjson":
+            return await self.take_many(request, key, _lines, parse_json)
+        return await self.take_many(request, key, parse_array, _as_it_is)
+
+    async def take_one(self, request: Request, key: Key, read: Callable[[bytes], Any]) -> Response:
+        """`read` makes the event's JSON of a body; raises Problem."""
+        self.admit(key)
+        body = await read_body(request)
+        large = len(body) > LARGE or b"geometry" in body
+        filing = await self._aside(self._read, read, body, key) if large else self._read(read, body, key)
+        receipt = await self.commit_one(filing)
+        tell(request, receipt)
+        return _json(accepted(receipt), 202 if receipt.outcome == "new" else 200)
+
+    async def take_many(
+        self, request: Request, key: Key, split: Callable[[bytes], list[Any]], read: Callable[[Any], Any]
+    ) -> Response:
+        """`split` makes items of a body, `read` the event's JSON of each; what `read` raises is said of its item."""
         key.require(May.POST)
         body = await read_body(request, BATCH_BYTES)
-        lines = request.headers.get("content-type", "").split(";")[0].strip() == "application/x-ndjson"
-        items = await self._aside(_lines if lines else _array, body)
+        items = await self._aside(split, body)
         if len(items) > BATCH_EVENTS:
             raise invalid("body", f"{len(items)} events in one batch", f"send {BATCH_EVENTS} at most")
         self._rates.take(key.name, len(items))
-        checked = await self._aside(self._check_each, items, key)
+        checked = await self._aside(self._check_each, read, items, key)
         receipts = iter(await self.commit([each for each in checked if isinstance(each, Filing)]))
         results = [_result(i, next(receipts) if isinstance(each, Filing) else each) for i, each in enumerate(checked)]
         outcomes = [result["outcome"] for result in results]
         counts = {outcome: outcomes.count(outcome) for outcome in OUTCOMES.values()}
         return _json({**counts, "results": results}, 200)
 
+    def admit(self, key: Key) -> None:
+        """Whether it may post one event now; raises Problem 403 or 429."""
+        key.require(May.POST)
+        self._rates.take(key.name, 1)
+
+    async def file_foreign(self, raw: dict[str, Any], key: Key, sent: Any) -> Receipt:
+        """An event that an adapter made of a foreign message; `sent`, JSON, is what a repetition has in common with
+        it."""
+        filing = await self._aside(self.check, raw, key)
+        return await self.commit_one(replace(filing, body_hash=digest(canonical(sent))))
+
+    async def commit_one(self, filing: Filing) -> Receipt:
+        """Raises Problem 409 where something else stands under its id."""
+        receipt = (await self.commit([filing]))[0]
+        if receipt.outcome == "conflict":
+            raise _conflict(receipt)
+        return receipt
+
     async def _aside(self, do: Callable[..., T], *given: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, do, *given)
 
-    def _read(self, body: bytes, key: Key) -> Filing:
-        return self.check(parse_json(body), key)
+    def _read(self, read: Callable[[Any], Any], item: Any, key: Key) -> Filing:
+        return self.check(read(item), key)
 
     async def commit(self, filings: Sequence[Filing]) -> list[Receipt]:
         if not filings:
@@ -96,12 +123,12 @@ class Intake:
         spot = check_location(report.location, key.datum, self.installation)
         return Filing(report, spot, digest(canonical(raw)), key)
 
-    def _check_each(self, items: Sequence[Any], key: Key) -> list[Filing | Problem]:
-        return [self._check_or_problem(item, key) for item in items]
+    def _check_each(self, read: Callable[[Any], Any], items: Sequence[Any], key: Key) -> list[Filing | Problem]:
+        return [self._check_or_problem(read, item, key) for item in items]
 
-    def _check_or_problem(self, item: Any, key: Key) -> Filing | Problem:
+    def _check_or_problem(self, read: Callable[[Any], Any], item: Any, key: Key) -> Filing | Problem:
         try:
-            return self._read(item, key) if isinstance(item, bytes) else self.check(item, key)
+            return self._read(read, item, key)
         except Problem as problem:
             return problem
 
@@ -112,7 +139,20 @@ def accepted(receipt: Receipt) -> dict[str, Any]:
     return {"id": receipt.id, "state": "received", "queue": receipt.queue, "place": receipt.place, "links": links}
 
 
-def _array(body: bytes) -> list[Any]:
+def tell(request: Request, receipt: Receipt) -> None:
+    """To the log."""
+    request.scope["told"] = {"event": receipt.id, "domain": receipt.queue}
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def parse_array(body: bytes) -> list[Any]:
     items = parse_json(body)
     if not isinstance(items, list):
         remedy = "send [{…}, {…}], or a line an event with content-type application/x-ndjson"
