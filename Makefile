@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-long second-city phrases check bench bench-short bench-place bench-endpoints bench-hours faults \
+.PHONY: run test test-long second-city phrases check bench bench-short bench-place bench-codecs bench-endpoints bench-hours faults \
         faults-short lock clean help
 
 help:            ## this list
@@ -43,6 +43,9 @@ bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline o
 
 bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
 	$(BIN)/python -m bench.place
+
+bench-codecs: $(VENV)/.bench ## how many frames of device protocols a core reads in a second
+	$(BIN)/python -m bench.codecs
 
 bench-endpoints: $(VENV)/.bench ## what a fifth of sick endpoints does to the healthy ones: p50 and p99, alone and beside them
 	$(BIN)/python -m bench.endpoints

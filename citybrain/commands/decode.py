@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,7 +28,7 @@ class Tally:
     first: str = ""  # where the first one was refused
 
     def __str__(self) -> str:
-        said = f"{self.frames:,} frames"
+        said = f"{self.frames:,} frame{'s' if self.frames != 1 else ''}"
         if self.refused:
             said += f", {self.refused:,} refused, the first {self.first}"
         return said + (f"; {self.garbage:,} bytes of garbage skipped" if self.garbage else "")
@@ -41,7 +42,7 @@ def decode(codec: Codec, stream: BufferedReader, zone: tzinfo, write: Callable[[
         tally.garbage += found.skipped
         if found.refused:
             tally.refused += 1
-            tally.first = tally.first or "in {} {}".format(*where)
+            tally.first = tally.first or f"{'in' if where[0] == 'line' else 'at'} {where[0]} {where[1]}"
             write({"error": found.refused.message, "offset": found.refused.offset, where[0]: where[1]})
         elif found.frame is not None:
             tally.frames += 1
@@ -66,7 +67,7 @@ Where = tuple[str, int]  # "line" and its number, or "byte" and how many stand b
 
 def _found(codec: Codec, stream: BufferedReader) -> Iterator[tuple[Where, Found]]:
     if codec.written == "document":
-        yield ("line", 1), _document(codec, stream)
+        yield from _documents(codec, stream)
         return
     if codec.written == "hexadecimal" and _is_raw(stream.peek(CHUNK)[:CHUNK]):
         yield from _stream(codec, stream)
@@ -137,9 +138,22 @@ def _shown(head: bytes, codec: Codec) -> str:
     return head.decode("ascii") if codec.written == "line" else head.hex(" ").upper()
 
 
-def _document(codec: Codec, stream: BufferedReader) -> Found:
-    data = stream.read(codec.longest + 1)
+def _documents(codec: Codec, stream: BufferedReader) -> Iterator[tuple[Where, Found]]:
+    """One; or one a line, where the first line is a whole one."""
+    first = stream.readline(codec.longest + 1)
+    if not first.rstrip().endswith(codec.ending):
+        found = _document(codec, first + stream.read(codec.longest + 1 - len(first)))
+        yield ("line", (found.refused and found.refused.line) or 1), found
+        return
+    for number, line in enumerate(chain([first], _lines(stream, codec.longest)), start=1):
+        if isinstance(line, Refused) or line.strip():
+            yield ("line", number), _document(codec, line)
+
+
+def _document(codec: Codec, data: bytes | Refused) -> Found:
     try:
+        if isinstance(data, Refused):
+            raise data
         if len(data) > codec.longest:
             raise Refused(f"more than {codec.longest:,} bytes", codec.longest)
         return Found(0, 0, frame=codec.decode(data))

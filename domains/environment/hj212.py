@@ -81,9 +81,9 @@ def decode(frame: bytes) -> Segment:
         sent = int.from_bytes(bytes.fromhex(digits.decode("ascii")))
     except ValueError:
         message = f"{CRC} hexadecimal digits of the CRC expected, found {_shown(digits)}"
-        raise Refused(message, end - CRC, whole=True) from None
+        raise Refused(message, end - CRC) from None
     if sent != (computed := crc(segment)):
-        raise Refused(f"CRC {computed:04X} expected, found {sent:04X}", end - CRC, True)
+        raise Refused(f"CRC {computed:04X} expected, found {sent:04X}", end - CRC)
     return _segment(segment)
 
 
@@ -114,15 +114,15 @@ def confirmation(segment: Segment) -> Segment | None:
 def _segment(raw: bytes) -> Segment:
     at = raw.find(b"CP=&&")
     if at < 0:
-        raise Refused("a segment with CP=&&…&& expected, found none", BEFORE, True)
+        raise Refused("a segment with CP=&&…&& expected, found none", BEFORE)
     if not raw.endswith(b"&&") or len(raw) < at + 7:
-        raise Refused("&& expected at the end of the segment", BEFORE + len(raw), True)
+        raise Refused("&& expected at the end of the segment", BEFORE + len(raw))
     odd: list[str] = []
     header = tuple(_pairs(_text(raw[:at]).split(";"), odd))
     groups = [tuple(_pairs(_split(group, ","), odd)) for group in _split(_text(raw[at + 5 : -2]), ";")]
     segment = Segment(header, tuple(group for group in groups if group), tuple(odd))
     if missing := [key for key in NEEDED if not segment.field(key)]:
-        raise Refused(f"{', '.join(missing)} expected before CP", BEFORE, True)
+        raise Refused(f"{', '.join(missing)} expected before CP", BEFORE)
     return segment
 
 

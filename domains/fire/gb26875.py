@@ -64,7 +64,7 @@ def decode(frame: bytes) -> Packet:
         found = frame[-2:].hex(" ").upper()
         raise Refused(f"end mark 23 23 expected, found {found}; is the length right?", length - len(END))
     if frame[-3] != (computed := sum(frame[2:-3]) & 0xFF):
-        raise Refused(f"sum {computed:02X} expected, found {frame[-3]:02X}", length - AFTER, whole=True)
+        raise Refused(f"sum {computed:02X} expected, found {frame[-3]:02X}", length - AFTER)
     data = frame[BEFORE:-AFTER]
     return Packet(
         serial=int.from_bytes(frame[2:4], "little"),

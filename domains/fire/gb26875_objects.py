@@ -47,7 +47,7 @@ class _Shape:
 def read(data: bytes, base: int) -> Unit:
     """`data` begin with type and count, at `base` in the frame. Raises `Refused` where the objects do not fill them."""
     if len(data) < 2:
-        raise Refused(f"type and count expected, found {len(data)} byte of data", base, whole=True)
+        raise Refused(f"type and count expected, found {len(data)} byte of data", base)
     kind, count, body = data[0], data[1], data[2:]
     shape = SHAPES.get(kind)
     if shape is None:
@@ -56,7 +56,7 @@ def read(data: bytes, base: int) -> Unit:
         if (parts := _cut(body, count, shape, timed)) is not None:
             return Unit(kind, tuple(_object(part, shape, timed) for part in parts))
     each = f"{shape.size + TIME * bool(shape.timed)} bytes" + (" and a text" if shape.texted else "")
-    raise Refused(f"type {kind}: {count} objects of {each} expected, found {len(body)} bytes", base + 2, whole=True)
+    raise Refused(f"type {kind}: {count} objects of {each} expected, found {len(body)} bytes", base + 2)
 
 
 def time(raw: bytes) -> datetime | None:

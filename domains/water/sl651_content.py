@@ -78,7 +78,7 @@ class _Bytes:
 
     def take(self, size: int, what: str) -> bytes:
         if size > self.left:
-            raise Refused(f"{what}: {size} bytes expected, {self.left} are left", self.base + self.at, whole=True)
+            raise Refused(f"{what}: {size} bytes expected, {self.left} are left", self.base + self.at)
         self.at += size
         return self.data[self.at - size : self.at]
 
@@ -152,7 +152,7 @@ def _even(data: _Bytes, content: Content) -> None:
     size, kind = definition >> 3, KINDS.get(code, Kind(code))
     if not size or data.left % size:
         message = f"element {code}H: values of {size} bytes expected, {data.left} are left"
-        raise Refused(message, data.base + data.at, whole=True)
+        raise Refused(message, data.base + data.at)
     raws = [data.take(size, code) for _ in range(data.left // size)]
     content.spread([kind], (_value(kind, raw, definition & 7) for raw in raws))
 
