@@ -102,7 +102,7 @@ def _lines(source: BufferedReader, limit: int) -> Iterator[bytes | Refused]:
 
 def _of_line(codec: Codec, line: bytes | Refused) -> Iterator[Found]:
     """The frames in a line, and one refusal at most: what looks like a head inside a broken frame is none."""
-    if not isinstance(line, Refused) and not line.strip():
+    if not isinstance(line, Refused) and (not line.strip() or _is_remark(codec, line)):
         return
     try:
         if isinstance(line, Refused):
@@ -121,6 +121,10 @@ def _of_line(codec: Codec, line: bytes | Refused) -> Iterator[Found]:
             found = Found(0, found.skipped, refused=Refused(f"no frame in this line, {heads} expected", 0))
         told = True
         yield found
+
+
+def _is_remark(codec: Codec, line: bytes) -> bool:
+    return codec.written == "hexadecimal" and line.startswith(b"#")
 
 
 def _bytes(line: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 A frame (6.3.1) is `##`, the segment's length in 4 digits, the segment of at most 1024 bytes, its CRC in 4 hexadecimal
 digits, CR LF. A segment (6.3.2) is fields `key=value;…`, the last of which is `CP=&&data&&`; data are groups separated
-by `;` of pairs separated by `,`. Offsets count from the `##`. The password PW is read and never shown.
+by `;` of pairs separated by `,`. Offsets count from the `##`. Passwords are read and never shown.
 """
 
 import math
@@ -22,6 +22,7 @@ NEEDED = ("ST", "CN", "MN")
 ANSWER, SPLIT, EDITION = 1, 2, 2  # of Flag (table 3): an answer is wanted, PNUM and PNO follow; above: the edition
 VALUES = ("Rtd", "Avg", "Data", "RS", "RT", "Info", "Cou", "Max", "Min")  # which of an element's is its value
 BESIDE = {"EFlag": "device_flag", "SampleTime": "sample_time"}  # texts of an element that are no values
+SECRET = {"PW", "NewPW"}  # passwords, which a command may set
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?", re.ASCII)
 FORBIDDEN = re.compile(r"[;,=&#\r\n]")
 
@@ -161,7 +162,7 @@ def _pairs(texts: list[str], odd: list[str]) -> Iterator[tuple[str, str]]:
 def describe(segment: Segment, zone: tzinfo) -> dict[str, Any]:
     st, cn = segment.field("ST"), segment.field("CN")
     system, command = NAMES.systems.get(st), NAMES.commands.get(cn)
-    fields = {key: value for group in segment.data for key, value in group if "-" not in key}
+    fields = {key: value for group in segment.data for key, value in group if "-" not in key and key not in SECRET}
     return {
         "protocol": "hj212",
         "edition": "2017" if segment.flag >> EDITION else "2005",

@@ -110,10 +110,10 @@ HEXADECIMAL = {
 def test_binary_protocols_are_hexadecimal_a_line_or_their_own_bytes(protocol: str, digits: str, tmp_path: Path) -> None:
     text = HEXADECIMAL[protocol].format(sum=digits)
     good = bytes.fromhex(text)
-    lines = ["timed\t" + text.lower(), text.replace(" ", ""), text + "0", "zz", text[:-9]]
+    lines = ["# a remark", "timed\t" + text.lower(), text.replace(" ", ""), text + "0", "zz", text[:-9]]
     code, found, said = run(protocol, "\r\n".join(lines).encode(), folder=tmp_path)
     assert (code, ["error" in each for each in found]) == (1, [False, False, True, True, True])
-    assert [each["line"] for each in found[2:]] == [3, 4, 5]
+    assert [each["line"] for each in found[2:]] == [4, 5, 6]
     assert "2 frames, 3 refused" in said
     code, found, said = run(protocol, b"\x00\xffnoise" + good + b"\r\n" + good[:-1] + good, folder=tmp_path)
     assert [each.get("byte") for each in found] == [None, 7 + len(good) + 2, None]
