@@ -1,6 +1,7 @@
 """Frames of device protocols as JSON, one object a line: reads a file as its codec says that it is written, tells what
 was refused, and holds no more of the file than one frame or line."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -79,7 +80,7 @@ def _found(codec: Codec, stream: BufferedReader) -> Iterator[tuple[Where, Found]
 
 def _is_raw(beginning: bytes) -> bool:
     """A text has no control characters; every binary frame has some."""
-    return any(byte < 0x20 and byte not in b"\t\r\n\f" for byte in beginning)
+    return any(byte < 0x20 and byte not in b"\t\r\n\f\x1a" for byte in beginning)
 
 
 def _stream(codec: Codec, source: BufferedReader) -> Iterator[tuple[Where, Found]]:
@@ -91,13 +92,15 @@ def _stream(codec: Codec, source: BufferedReader) -> Iterator[tuple[Where, Found
 
 def _lines(source: BufferedReader, limit: int) -> Iterator[bytes | Refused]:
     """Without their ends; of a longer one no more than `limit` bytes are ever held."""
-    while line := source.readline(limit + 1):
+    line = source.readline(limit + 1).removeprefix(BOM_UTF8)
+    while line:
         if len(line) > limit and not line.endswith(b"\n"):
             while (rest := source.readline(limit)) and not rest.endswith(b"\n"):
                 pass
             yield Refused(f"a line of more than {limit:,} bytes, longer than any frame", limit)
         else:
-            yield line.rstrip(b"\r\n")
+            yield line.rstrip(b"\r\n\x1a")
+        line = source.readline(limit + 1)
 
 
 def _of_line(codec: Codec, line: bytes | Refused) -> Iterator[Found]:

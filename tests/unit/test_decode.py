@@ -110,7 +110,7 @@ HEXADECIMAL = {
 def test_binary_protocols_are_hexadecimal_a_line_or_their_own_bytes(protocol: str, digits: str, tmp_path: Path) -> None:
     text = HEXADECIMAL[protocol].format(sum=digits)
     good = bytes.fromhex(text)
-    lines = ["# a remark", "timed\t" + text.lower(), text.replace(" ", ""), text + "0", "zz", text[:-9]]
+    lines = ["\ufeff# a remark", "timed\t" + text.lower(), text.replace(" ", ""), text + "0", "zz", text[:-9]]
     code, found, said = run(protocol, "\r\n".join(lines).encode(), folder=tmp_path)
     assert (code, ["error" in each for each in found]) == (1, [False, False, True, True, True])
     assert [each["line"] for each in found[2:]] == [4, 5, 6]
@@ -144,5 +144,8 @@ def test_a_domain_from_anywhere_brings_its_codec(tmp_path: Path) -> None:
         "CODEC = Codec((b'D',), 2, lambda start: 2, lambda frame: frame, lambda frame, zone: {}, 'line')\n"
     )
     assert isinstance(find_codec("doors", {"CITYBRAIN_DOMAINS": str(folder)}), Codec)
+    (folder / "gates.py").write_text("import no_such_module_at_all")
+    with pytest.raises(NoCodec, match=r"gates.py cannot be imported"):
+        find_codec("gates", {"CITYBRAIN_DOMAINS": str(folder)})
     with pytest.raises(NoCodec, match=r"there are .*doors"):
         find_codec("handler", {"CITYBRAIN_DOMAINS": str(folder)})
