@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-again test-long second-city phrases check bench bench-short bench-place bench-endpoints bench-hours faults \
+.PHONY: run test test-again test-long second-city phrases check bench bench-short bench-place bench-codecs \
+        bench-endpoints bench-hours bench-desk faults \
         faults-short lock clean help
 
 help:            ## this list
@@ -47,8 +48,14 @@ bench-short: $(VENV)/.bench ## the same in a minute, beside the naive pipeline o
 bench-place: $(VENV)/.bench ## how fast a point finds its polygon, beside STRtree, geopandas and PostGIS
 	$(BIN)/python -m bench.place
 
+bench-codecs: $(VENV)/.bench ## how many frames of device protocols a core reads in a second
+	$(BIN)/python -m bench.codecs
+
 bench-endpoints: $(VENV)/.bench ## what a fifth of sick endpoints does to the healthy ones: p50 and p99, alone and beside them
 	$(BIN)/python -m bench.endpoints
+
+bench-desk: $(VENV)/.bench $(VENV)/.dev ## the desk in a real browser over 20,000 open cases, while events come in
+	$(BIN)/python -m bench.desk
 
 bench-hours: $(VENV)/.bench ## eight hours of load under a simulated clock: does any process grow (half an hour)
 	$(BIN)/python -m bench.hours --hours 8

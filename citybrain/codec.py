@@ -24,14 +24,14 @@ CRC_TABLE = _crc_table()  # of the reflected polynomial A001, by byte: protocols
 
 class Refused(ValueError):
     """No frame by its standard. `offset`: the byte where that is seen, counted from the frame's first byte (its head
-    mark; of a text in hexadecimal the bytes, not the digits). `whole`: its length and end mark fit, so that what comes
-    after it is another frame."""
+    mark; of a text in hexadecimal the bytes, not the digits). `line`: of a document, where it has lines."""
 
-    def __init__(self, message: str, offset: int, whole: bool = False) -> None:
+    line: int | None = None
+
+    def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
-        self.whole = whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Codec:
     decode: Callable[[bytes], Any]
     describe: Callable[[Any, tzinfo], dict[str, Any]]
     written: Literal["line", "hexadecimal", "document"]
-    ending: bytes = b""  # what a line stands for at its end
+    ending: bytes = b""  # what a line stands for at its end; what a document ends with
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Frames:
         self._held = bytearray()
         self._at = 0
         self._skipped = 0
+        self._broken = False  # what follows is the rest of a refused frame, and no garbage
 
     def feed(self, data: bytes) -> Iterator[Found]:
         for start in range(0, len(data), self._codec.longest):
@@ -85,7 +86,6 @@ class Frames:
 
     def _cut(self, ended: bool) -> Iterator[Found]:
         while self._seek(ended):
-            length = None
             try:
                 length = self._codec.measure(bytes(self._held[:BEGINNING]))
                 if length is None or length > len(self._held):
@@ -98,9 +98,11 @@ class Frames:
                     continue
                 found = Found(self._at, self._skipped, frame=self._codec.decode(bytes(self._held[:length])))
             except Refused as refused:
+                length = 1  # whatever it says of itself, another frame may begin inside it
                 found = Found(self._at, self._skipped, refused=refused)
-                length = length if refused.whole else None
-            self._drop(length or 1, garbage=False)
+            self._broken = found.refused is not None
+            self._skipped = 0
+            self._drop(length, counted=False)
             yield found
 
     def _seek(self, ended: bool) -> bool:
@@ -118,11 +120,9 @@ class Frames:
         """So many of the last bytes may be the beginning of a head."""
         return next((size for size in range(len(head) - 1, 0, -1) if self._held.endswith(head[:size])), 0)
 
-    def _drop(self, size: int, garbage: bool = True) -> None:
-        if garbage:
+    def _drop(self, size: int, counted: bool = True) -> None:
+        if counted and not self._broken:
             self._skipped += len(self._held[:size].strip(BLANK))
-        else:
-            self._skipped = 0
         self._at += size
         del self._held[:size]
 

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -118,18 +119,24 @@ class NoCodec(LookupError):
 def find_codec(protocol: str, environ: Mapping[str, str] | None = None) -> Codec:
     """The `CODEC` of the module of this name in a domain's folder. Raises `NoCodec`, which names those there are."""
     folders = [each for each in find_folders(os.environ if environ is None else environ) if each.has_python]
-    names = [(folder, path.stem) for folder in folders for path in sorted(folder.path.glob("*.py"))]
-    for folder, name in names:
+    modules = [(folder, path.stem) for folder in folders for path in sorted(folder.path.glob("*.py"))]
+    for folder, name in modules:
         if name == protocol and (codec := _codec(folder, name)):
             return codec
-    known = [name for folder, name in names if not name.startswith("_") and _codec(folder, name)]
+    known = []
+    for folder, name in modules:
+        with suppress(NoCodec):
+            known += [name] if _codec(folder, name) else []
     raise NoCodec(f"no codec {protocol!r}; there are {', '.join(known)}{did_you_mean(protocol, known)}")
 
 
 def _codec(folder: Folder, name: str) -> Codec | None:
-    if folder.origin == "named":
-        _import_folder(folder)
-    codec = getattr(importlib.import_module(f"{folder.package}.{name}"), "CODEC", None)
+    try:
+        if folder.origin == "named":
+            _import_folder(folder)
+        codec = getattr(importlib.import_module(f"{folder.package}.{name}"), "CODEC", None)
+    except Exception as error:  # as with handlers, whatever a foreign module does wrong is told
+        raise NoCodec(f"{folder.path / name}.py cannot be imported ({error!r})") from None
     return codec if isinstance(codec, Codec) else None
 
 

@@ -1,10 +1,12 @@
 """Frames of device protocols as JSON, one object a line: reads a file as its codec says that it is written, tells what
 was refused, and holds no more of the file than one frame or line."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,7 +29,7 @@ class Tally:
     first: str = ""  # where the first one was refused
 
     def __str__(self) -> str:
-        said = f"{self.frames:,} frames"
+        said = f"{self.frames:,} frame{'s' if self.frames != 1 else ''}"
         if self.refused:
             said += f", {self.refused:,} refused, the first {self.first}"
         return said + (f"; {self.garbage:,} bytes of garbage skipped" if self.garbage else "")
@@ -41,7 +43,7 @@ def decode(codec: Codec, stream: BufferedReader, zone: tzinfo, write: Callable[[
         tally.garbage += found.skipped
         if found.refused:
             tally.refused += 1
-            tally.first = tally.first or "in {} {}".format(*where)
+            tally.first = tally.first or f"{'in' if where[0] == 'line' else 'at'} {where[0]} {where[1]}"
             write({"error": found.refused.message, "offset": found.refused.offset, where[0]: where[1]})
         elif found.frame is not None:
             tally.frames += 1
@@ -66,7 +68,7 @@ Where = tuple[str, int]  # "line" and its number, or "byte" and how many stand b
 
 def _found(codec: Codec, stream: BufferedReader) -> Iterator[tuple[Where, Found]]:
     if codec.written == "document":
-        yield ("line", 1), _document(codec, stream)
+        yield from _documents(codec, stream)
         return
     if codec.written == "hexadecimal" and _is_raw(stream.peek(CHUNK)[:CHUNK]):
         yield from _stream(codec, stream)
@@ -78,7 +80,7 @@ def _found(codec: Codec, stream: BufferedReader) -> Iterator[tuple[Where, Found]
 
 def _is_raw(beginning: bytes) -> bool:
     """A text has no control characters; every binary frame has some."""
-    return any(byte < 0x20 and byte not in b"\t\r\n\f" for byte in beginning)
+    return any(byte < 0x20 and byte not in b"\t\r\n\f\x1a" for byte in beginning)
 
 
 def _stream(codec: Codec, source: BufferedReader) -> Iterator[tuple[Where, Found]]:
@@ -90,18 +92,20 @@ def _stream(codec: Codec, source: BufferedReader) -> Iterator[tuple[Where, Found
 
 def _lines(source: BufferedReader, limit: int) -> Iterator[bytes | Refused]:
     """Without their ends; of a longer one no more than `limit` bytes are ever held."""
-    while line := source.readline(limit + 1):
+    line = source.readline(limit + 1).removeprefix(BOM_UTF8)
+    while line:
         if len(line) > limit and not line.endswith(b"\n"):
             while (rest := source.readline(limit)) and not rest.endswith(b"\n"):
                 pass
             yield Refused(f"a line of more than {limit:,} bytes, longer than any frame", limit)
         else:
-            yield line.rstrip(b"\r\n")
+            yield line.rstrip(b"\r\n\x1a")
+        line = source.readline(limit + 1)
 
 
 def _of_line(codec: Codec, line: bytes | Refused) -> Iterator[Found]:
     """The frames in a line, and one refusal at most: what looks like a head inside a broken frame is none."""
-    if not isinstance(line, Refused) and not line.strip():
+    if not isinstance(line, Refused) and (not line.strip() or _is_remark(codec, line)):
         return
     try:
         if isinstance(line, Refused):
@@ -122,6 +126,10 @@ def _of_line(codec: Codec, line: bytes | Refused) -> Iterator[Found]:
         yield found
 
 
+def _is_remark(codec: Codec, line: bytes) -> bool:
+    return codec.written == "hexadecimal" and line.startswith(b"#")
+
+
 def _bytes(line: bytes) -> bytes:
     """Of a line of digits; what stands in columns before it, separated by tabs, is for people."""
     digits = b"".join(line.rpartition(b"\t")[2].split())
@@ -137,9 +145,22 @@ def _shown(head: bytes, codec: Codec) -> str:
     return head.decode("ascii") if codec.written == "line" else head.hex(" ").upper()
 
 
-def _document(codec: Codec, stream: BufferedReader) -> Found:
-    data = stream.read(codec.longest + 1)
+def _documents(codec: Codec, stream: BufferedReader) -> Iterator[tuple[Where, Found]]:
+    """One; or one a line, where the first line is a whole one."""
+    first = stream.readline(codec.longest + 1)
+    if not first.rstrip().endswith(codec.ending):
+        found = _document(codec, first + stream.read(codec.longest + 1 - len(first)))
+        yield ("line", (found.refused and found.refused.line) or 1), found
+        return
+    for number, line in enumerate(chain([first], _lines(stream, codec.longest)), start=1):
+        if isinstance(line, Refused) or line.strip():
+            yield ("line", number), _document(codec, line)
+
+
+def _document(codec: Codec, data: bytes | Refused) -> Found:
     try:
+        if isinstance(data, Refused):
+            raise data
         if len(data) > codec.longest:
             raise Refused(f"more than {codec.longest:,} bytes", codec.longest)
         return Found(0, 0, frame=codec.decode(data))

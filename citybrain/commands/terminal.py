@@ -1,6 +1,7 @@
 """What commands share: how they come to the installation, and how they say what went wrong."""
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -41,8 +42,12 @@ def answer(ask: Any) -> None:
 
 def in_a_line(value: Any) -> None:
     """On standard output at once: what comes after may wait for it."""
-    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # who reads has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(1) from None
 
 
 def told(do: Any, *own: type[Exception]) -> Any:

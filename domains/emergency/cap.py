@@ -3,7 +3,7 @@ to be as the standard says; how a sender grades urgency, severity or certainty i
 write colours where the standard has `Severe`. Before it the XML is read, after it `alerting` makes an event of it."""
 
 import re
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 import orjson
@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from shapely import to_geojson
 
-from domains.emergency.strict_xml import SHOWN, Document, Element, XmlError
+from citybrain.codec import Codec
+from domains.emergency.strict_xml import MAX_BYTES, SHOWN, Document, Element, XmlError
 from geo.alert_area import alert_area
 from geo.geometry import GeometryError
 
@@ -23,6 +24,7 @@ SCOPES = ("Public", "Restricted", "Private")
 # The standard has no Z and no fractions (3.3.2); senders have both.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[-+]\d\d:\d\d)")
 _SIGNATURE = "Signature"
+NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 
 
 class _Part(BaseModel):
@@ -115,6 +117,20 @@ class Alert(_Part):
 def decode(data: bytes) -> Alert:
     """Raises XmlError, and nothing else, for whatever is no alert."""
     return _Reader(Document(data)).alert()
+
+
+def describe(alert: Alert, _zone: tzinfo) -> dict[str, Any]:
+    """The alert with what every frame of a protocol has; its times bring offsets of their own."""
+    begins = min(filter(None, (info.onset or info.effective for info in alert.info)), default=alert.sent)
+    right = alert.namespace == NAMESPACE
+    return {
+        "protocol": "cap",
+        "device_id": alert.sender,
+        "observed_at": begins.isoformat(),
+        "sent_at": alert.sent.isoformat(),
+        **alert.as_dict(),
+        "warnings": [] if right else [f"namespace {NAMESPACE} expected, found {alert.namespace}"],
+    }
 
 
 class _Reader:
@@ -272,3 +288,6 @@ def _texts(at: Element, name: str) -> list[str]:
 
 def _optional(at: Element, name: str) -> str | None:
     return next(iter(_texts(at, name)), None)
+
+
+CODEC = Codec((b"<",), MAX_BYTES, len, decode, describe, "document", ending=b"alert>")

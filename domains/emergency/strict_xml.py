@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 from xml.parsers import expat
 
+from citybrain.codec import Refused
+
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_PARTS = 100_000  # elements and attributes
@@ -19,12 +21,12 @@ ENCODINGS = dict.fromkeys(("gb2312", "gbk", "gb18030", "cp936"), "gb18030") | {
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,100}?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 
 
-class XmlError(ValueError):
+class XmlError(Refused):
     """What is refused, and where: `offset` in bytes of what was sent, `line` from 1."""
 
     def __init__(self, message: str, offset: int, line: int) -> None:
-        super().__init__(message)
-        self.message, self.offset, self.line = message, offset, line
+        super().__init__(message, offset)
+        self.line = line
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 A frame (6.3.1) is `##`, the segment's length in 4 digits, the segment of at most 1024 bytes, its CRC in 4 hexadecimal
 digits, CR LF. A segment (6.3.2) is fields `key=value;…`, the last of which is `CP=&&data&&`; data are groups separated
-by `;` of pairs separated by `,`. Offsets count from the `##`. The password PW is read and never shown.
+by `;` of pairs separated by `,`. Offsets count from the `##`. Passwords are read and never shown.
 """
 
 import math
@@ -22,6 +22,7 @@ NEEDED = ("ST", "CN", "MN")
 ANSWER, SPLIT, EDITION = 1, 2, 2  # of Flag (table 3): an answer is wanted, PNUM and PNO follow; above: the edition
 VALUES = ("Rtd", "Avg", "Data", "RS", "RT", "Info", "Cou", "Max", "Min")  # which of an element's is its value
 BESIDE = {"EFlag": "device_flag", "SampleTime": "sample_time"}  # texts of an element that are no values
+SECRET = {"PW", "NewPW"}  # passwords, which a command may set
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?", re.ASCII)
 FORBIDDEN = re.compile(r"[;,=&#\r\n]")
 
@@ -81,9 +82,9 @@ def decode(frame: bytes) -> Segment:
         sent = int.from_bytes(bytes.fromhex(digits.decode("ascii")))
     except ValueError:
         message = f"{CRC} hexadecimal digits of the CRC expected, found {_shown(digits)}"
-        raise Refused(message, end - CRC, whole=True) from None
+        raise Refused(message, end - CRC) from None
     if sent != (computed := crc(segment)):
-        raise Refused(f"CRC {computed:04X} expected, found {sent:04X}", end - CRC, True)
+        raise Refused(f"CRC {computed:04X} expected, found {sent:04X}", end - CRC)
     return _segment(segment)
 
 
@@ -114,15 +115,15 @@ def confirmation(segment: Segment) -> Segment | None:
 def _segment(raw: bytes) -> Segment:
     at = raw.find(b"CP=&&")
     if at < 0:
-        raise Refused("a segment with CP=&&…&& expected, found none", BEFORE, True)
+        raise Refused("a segment with CP=&&…&& expected, found none", BEFORE)
     if not raw.endswith(b"&&") or len(raw) < at + 7:
-        raise Refused("&& expected at the end of the segment", BEFORE + len(raw), True)
+        raise Refused("&& expected at the end of the segment", BEFORE + len(raw))
     odd: list[str] = []
     header = tuple(_pairs(_text(raw[:at]).split(";"), odd))
     groups = [tuple(_pairs(_split(group, ","), odd)) for group in _split(_text(raw[at + 5 : -2]), ";")]
     segment = Segment(header, tuple(group for group in groups if group), tuple(odd))
     if missing := [key for key in NEEDED if not segment.field(key)]:
-        raise Refused(f"{', '.join(missing)} expected before CP", BEFORE, True)
+        raise Refused(f"{', '.join(missing)} expected before CP", BEFORE)
     return segment
 
 
@@ -161,7 +162,7 @@ def _pairs(texts: list[str], odd: list[str]) -> Iterator[tuple[str, str]]:
 def describe(segment: Segment, zone: tzinfo) -> dict[str, Any]:
     st, cn = segment.field("ST"), segment.field("CN")
     system, command = NAMES.systems.get(st), NAMES.commands.get(cn)
-    fields = {key: value for group in segment.data for key, value in group if "-" not in key}
+    fields = {key: value for group in segment.data for key, value in group if "-" not in key and key not in SECRET}
     return {
         "protocol": "hj212",
         "edition": "2017" if segment.flag >> EDITION else "2005",

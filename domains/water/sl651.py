@@ -29,7 +29,8 @@ KEPT_UP = 0x2F  # the link's report, which nobody answers
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`part`: how many parts there are, and which one this is. `content` is None of a part: `join` them first."""
+    """`part`: how many parts there are, and which one this is. `content` is of whole messages, and of a first part as
+    far as that can be read alone: `join` parts."""
 
     encoding: str  # "hexadecimal" or "ascii"
     down: bool
@@ -120,7 +121,7 @@ def decode(frame: bytes) -> Message:
         raise Refused(f"end mark {names} expected, found {end:02X}; is the length right?", after - 1)
     sent = layout.number(frame[after:], after)
     if sent != (computed := crc(frame[:after])):
-        raise Refused(f"CRC {computed:04X} expected, found {sent:04X}", after, whole=True)
+        raise Refused(f"CRC {computed:04X} expected, found {sent:04X}", after)
     return _message(encoding, frame, down, end)
 
 
@@ -136,13 +137,23 @@ def _message(encoding: str, frame: bytes, down: bool, end: int) -> Message:
     body, base, part = frame[layout.before : -1 - 2 * size], layout.before, None
     if frame[layout.before - 1] == SYN:
         if len(body) < 3 * size:
-            raise Refused(f"{3 * size} bytes of parts expected after SYN, found {len(body)}", base, whole=True)
+            raise Refused(f"{3 * size} bytes of parts expected after SYN, found {len(body)}", base)
         counted = layout.number(body[: 3 * size], base)
         part, body, base = (counted >> 12, counted & 0xFFF), body[3 * size :], base + 3 * size
         if not 1 <= part[1] <= part[0]:
-            raise Refused(f"a part from 1 to {part[0]} expected, found {part[1]}", layout.before, whole=True)
+            raise Refused(f"a part from 1 to {part[0]} expected, found {part[1]}", layout.before)
     found = Message(encoding, down, center, station.upper(), password, function, body, end, part)
-    return found if part and part[0] > 1 else replace(found, content=_content(found, base))
+    if part and part[0] > 1:
+        return replace(found, content=_beginning(found, base))
+    return replace(found, content=_content(found, base))
+
+
+def _beginning(message: Message, base: int) -> Content | None:
+    """Of the first part: station and time stand there; None where an element goes on in the next."""
+    try:
+        return _content(message, base) if message.part and message.part[1] == 1 else None
+    except Refused:
+        return None
 
 
 def _content(message: Message, base: int) -> Content:

@@ -22,7 +22,7 @@ def read(body: bytes, base: int) -> Content:
     """Raises `Refused` where serial number or time are not there."""
     head = body[: SERIAL + TIME].decode("ascii", errors="replace")
     if len(head) < SERIAL + TIME or not HEXADECIMAL.fullmatch(head[:SERIAL]):
-        raise Refused(f"serial number and time of {SERIAL + TIME} characters expected, found {head!r}", base, True)
+        raise Refused(f"serial number and time of {SERIAL + TIME} characters expected, found {head!r}", base)
     content = Content(int(head[:SERIAL], 16), bcd_time(head[SERIAL:]))
     text = body[SERIAL + TIME :]
     for symbol in (BY_HAND, PICTURE):

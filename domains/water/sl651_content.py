@@ -12,6 +12,7 @@ from domains.water.sl651_names import KINDS, PARAMETERS, Kind
 OBSERVED, STATION = b"\xf0\xf0", b"\xf1\xf1"
 STEP, BY_HAND, PICTURE, RAIN, BATCH, OWN = 0x04, 0xF2, 0xF3, 0xF4, 0xFD, 0xFF
 LEVELS = range(0xF5, 0xFD)
+OF_AN_HOUR = 12  # values of five minutes
 STATE, PASSWORD = "45", "03"
 EVEN, PERIOD, ASKED = 0x31, 0x38, 0x3A
 REPORTS = {*range(0x30, 0x3B), 0x44, 0x46}  # functions in which a station sends elements
@@ -78,7 +79,7 @@ class _Bytes:
 
     def take(self, size: int, what: str) -> bytes:
         if size > self.left:
-            raise Refused(f"{what}: {size} bytes expected, {self.left} are left", self.base + self.at, whole=True)
+            raise Refused(f"{what}: {size} bytes expected, {self.left} are left", self.base + self.at)
         self.at += size
         return self.data[self.at - size : self.at]
 
@@ -137,8 +138,9 @@ def _reported(data: _Bytes, content: Content, function: int) -> None:
         text = content.rest.decode("gb18030", errors="replace") if lead == BY_HAND else None
         content.add(KINDS[f"{lead:02X}"], text, None, "")
     elif lead == RAIN or lead in LEVELS:
-        kind, raw, _ = _item(data, KINDS)
-        content.add(kind, series(raw, 1 if lead == RAIN else 2), None, raw.hex().upper())
+        code, _ = _identifier(data)  # its definition has no room for 24 bytes: stations write what they like there
+        raw = data.take(OF_AN_HOUR * (1 if lead == RAIN else 2), f"element {code}H")
+        content.add(KINDS[code], series(raw, len(raw) // OF_AN_HOUR), None, raw.hex().upper())
     elif function == EVEN and content.step:
         _even(data, content)
     else:
@@ -152,7 +154,7 @@ def _even(data: _Bytes, content: Content) -> None:
     size, kind = definition >> 3, KINDS.get(code, Kind(code))
     if not size or data.left % size:
         message = f"element {code}H: values of {size} bytes expected, {data.left} are left"
-        raise Refused(message, data.base + data.at, whole=True)
+        raise Refused(message, data.base + data.at)
     raws = [data.take(size, code) for _ in range(data.left // size)]
     content.spread([kind], (_value(kind, raw, definition & 7) for raw in raws))
 

@@ -83,6 +83,43 @@ def test_a_line_longer_than_any_frame_is_refused_without_being_held() -> None:
     assert peak < 4 << 20
 
 
+ALERT = (
+    '<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>1</identifier><sender>qx@gd</sender>'
+    "<sent>2024-03-01T08:00:00+08:00</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope></alert>"
+)
+
+
+def test_an_alert_is_a_file_or_a_line_and_an_error_names_its_line() -> None:
+    spread = ALERT.replace("><", ">\n<")
+    for data, lines in ((ALERT, [None]), (spread, [None]), (f"{ALERT}\n\n{ALERT}\n<a/>\n", [None, None, 4])):
+        _, found, _ = run("cap", data.encode())
+        assert [each.get("line") for each in found] == lines
+        assert (found[0]["device_id"], found[0]["observed_at"]) == ("qx@gd", "2024-03-01T08:00:00+08:00")
+    (refused,) = run("cap", spread.replace("Public", "Everybody").encode())[1]
+    assert (refused["line"], refused["offset"]) == (7, spread.index("<scope>"))
+    assert run("cap", b"")[1][0]["offset"] == 0
+
+
+HEXADECIMAL = {
+    "sl651": "7E7E 01 0012345678 A1B2 2F 0008 02 0007240301080005 03 {sum}",
+    "gb26875": "4040 0700 0101 051E08010318 790300000000 385B01000000 0000 02 {sum} 2323",
+}
+
+
+@pytest.mark.parametrize(("protocol", "digits"), [("sl651", "7189"), ("gb26875", "62")])
+def test_binary_protocols_are_hexadecimal_a_line_or_their_own_bytes(protocol: str, digits: str, tmp_path: Path) -> None:
+    text = HEXADECIMAL[protocol].format(sum=digits)
+    good = bytes.fromhex(text)
+    lines = ["\ufeff# a remark", "timed\t" + text.lower(), text.replace(" ", ""), text + "0", "zz", text[:-9]]
+    code, found, said = run(protocol, "\r\n".join(lines).encode(), folder=tmp_path)
+    assert (code, ["error" in each for each in found]) == (1, [False, False, True, True, True])
+    assert [each["line"] for each in found[2:]] == [4, 5, 6]
+    assert "2 frames, 3 refused" in said
+    code, found, said = run(protocol, b"\x00\xffnoise" + good + b"\r\n" + good[:-1] + good, folder=tmp_path)
+    assert [each.get("byte") for each in found] == [None, 7 + len(good) + 2, None]
+    assert (code, found[0]["skipped"], found[0]["protocol"]) == (1, 6, protocol)
+
+
 def test_a_protocol_that_nobody_has_is_told_with_those_that_there_are() -> None:
     code, _, said = run("hj221", b"")
     assert code == 1
@@ -107,5 +144,8 @@ def test_a_domain_from_anywhere_brings_its_codec(tmp_path: Path) -> None:
         "CODEC = Codec((b'D',), 2, lambda start: 2, lambda frame: frame, lambda frame, zone: {}, 'line')\n"
     )
     assert isinstance(find_codec("doors", {"CITYBRAIN_DOMAINS": str(folder)}), Codec)
+    (folder / "gates.py").write_text("import no_such_module_at_all")
+    with pytest.raises(NoCodec, match=r"gates.py cannot be imported"):
+        find_codec("gates", {"CITYBRAIN_DOMAINS": str(folder)})
     with pytest.raises(NoCodec, match=r"there are .*doors"):
         find_codec("handler", {"CITYBRAIN_DOMAINS": str(folder)})

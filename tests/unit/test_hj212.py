@@ -89,6 +89,11 @@ def test_chinese_is_utf8_or_gb2312() -> None:
     assert told(text, "gb2312")["elements"] == told(text)["elements"]
 
 
+def test_a_new_password_is_not_shown() -> None:
+    found = told("QN=20240301080000001;ST=32;CN=1072;PW=123456;MN=1;Flag=5;CP=&&NewPW=654321&&")
+    assert (found["command_zh"], found["data"]) == ("设置现场机密码", {})
+
+
 def test_blanks_and_what_is_no_pair_do_not_refuse_a_segment() -> None:
     """Annex C of the standard itself has `; Flag=5` and an ellipsis."""
     found = told(HEAD + " Flag=5;CP=&& ExeRtn=1;…&&")

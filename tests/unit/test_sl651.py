@@ -98,6 +98,11 @@ def test_the_hours_series_are_twelve_values_of_five_minutes() -> None:
         assert values(each) == {"DRP": [0.0, 0.5, None] + [0.0] * 9, "DRZ1": [1.0, None] + [0.0] * 10, "PT": 319.6}
 
 
+def test_the_hours_series_have_their_length_whatever_their_definition_says() -> None:
+    """24 bytes cannot be told in the 5 bits that table C.1 leaves with decimals: stations write other bytes there."""
+    assert values(told(framed("34", REPORT + "F55C" + "0AAA" * 12 + VOLTAGE))) == {"DRZ1": [27.3] * 12, "VT": 12.08}
+
+
 def test_values_evenly_spaced_have_their_own_moments() -> None:
     found = told(framed("31", REPORT + "0418 000005" + "3923 00006300 00006350 FFFFFFFF"))
     other = told(characters("31", "ST 0012345678 H TT 2403010800 DRN05 Z 6.300 6.350 M "))
@@ -127,6 +132,12 @@ def test_a_centre_asks_and_confirms_with_the_stations_address_first() -> None:
     assert told(characters("37", "", down=True, end=5))["end"] == "ENQ"
 
 
+def test_each_moment_of_a_frame_holds_for_what_follows_it() -> None:
+    found = told(framed("34", REPORT + RAIN + "F0F0 2403010700" + LEVEL))
+    assert [each["observed_at"][11:16] for each in found["elements"]] == ["08:00", "07:00"]
+    assert found["observed_at"] == "2024-03-01T08:00:00+08:00"
+
+
 def test_a_password_among_parameters_is_not_shown() -> None:
     found = told(framed("49", "F1F1 0012345678 0310 04D2"))
     assert [(each["code"], each["name"], each["value"]) for each in found["elements"]] == [("03", "password", None)]
@@ -144,9 +155,12 @@ def test_parts_are_joined_in_any_order_and_not_without_one() -> None:
     content = REPORT + LEVEL + RAIN
     first, second = framed("32", content[:40], part="002001", end="17"), framed("32", content[40:], part="002002")
     parts = [decode(second), decode(first)]
-    assert describe(parts[1], ZONE)["packet"] == {"number": 1, "total": 2}
-    assert describe(parts[1], ZONE)["elements"] == []
+    for part, number in zip(parts, (2, 1), strict=True):
+        found = describe(part, ZONE)
+        assert (found["packet"], found["elements"]) == ({"number": number, "total": 2}, [])
     assert values(describe(join(parts), ZONE)) == {"Z": 28.96, "PJ": 5.5}
+    picture = told(framed("36", REPORT + "F3F3 FFD8", part="002001", end="17"))
+    assert (picture["observed_at"], picture["content"]) == ("2024-03-01T08:00:00+08:00", "FFD8")
     with pytest.raises(Refused, match="2 parts expected"):
         join(parts[:1])
 
