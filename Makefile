@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: run test test-again test-long second-city phrases check bench bench-short bench-place bench-codecs \
-        bench-endpoints bench-hours bench-desk faults \
-        faults-short lock clean help
+        bench-endpoints bench-hours bench-desk faults faults-short lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
