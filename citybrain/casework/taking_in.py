@@ -15,7 +15,7 @@ from citybrain.casework.case import Status
 from citybrain.casework.hindrance import require_right
 from citybrain.casework.numbers import next_numbers
 from citybrain.casework.opening import in_triage
-from citybrain.casework.turn import Request, Turn, Words
+from citybrain.casework.turn import Request, Turn
 from citybrain.casework.writing import write
 from citybrain.installation import Installation
 from citybrain.keys import Key, May, events_visible
@@ -23,6 +23,7 @@ from citybrain.problem import Problem, not_found
 from citybrain.queue import DISPATCH
 from citybrain.routing.decision import LOWEST_GRADE, Decision
 from citybrain.store.tables import events
+from citybrain.words import Words
 
 BY_HAND = "quarantined"  # why such a case waits in triage
 

@@ -30,15 +30,15 @@ class Request(BaseModel):
     reason: Words | None = None
     responsible: Words | None = None
     until: AwareDatetime | None = None
-    what: Literal["extend", "suspend"] | None = Field(None, description="that is asked for")
+    what: Literal["extend", "suspend"] | None = Field(default=None, description="that is asked for")
     granted: Annotated[bool, Field(strict=True)] | None = None
     text: Words | None = None
-    note: Words | None = Field(None, description="the same as `text`, as feedback calls it")
+    note: Words | None = Field(default=None, description="the same as `text`, as feedback calls it")
     attachments: list[Code] = Field(default_factory=list, max_length=20, description="ids of photos")
     passed: Annotated[bool, Field(strict=True)] | None = None
     into: Code | None = None
     events: list[Code] = Field(default_factory=list, max_length=1000)
-    work_order: Code | None = Field(None, description="whose department appeals")
+    work_order: Code | None = Field(default=None, description="whose department appeals")
     against: Literal["overdue", "returned", "rework"] | None = None
     appeal: Code | None = None
     upheld: Annotated[bool, Field(strict=True)] | None = None

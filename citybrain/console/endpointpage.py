@@ -16,8 +16,8 @@ from citybrain.console.door import Form, Posted, Visitor, one, page_routes, see
 from citybrain.console.endpointlist import SHAPES, host, left
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
-from citybrain.console.story import department_name
 from citybrain.console.texts import section
+from citybrain.console.why import department_name
 from citybrain.dispatch import api
 from citybrain.dispatch.backlog import backlogs
 from citybrain.dispatch.endpoint import OVERLAP_MS, find, sign_until

@@ -13,8 +13,8 @@ from citybrain.console.door import Form, Posted, Visitor, one, page_routes, prob
 from citybrain.console.endpointform import places
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
-from citybrain.console.story import department_name
 from citybrain.console.texts import named, section
+from citybrain.console.why import department_name
 from citybrain.installation import Installation
 from citybrain.keys import May
 from citybrain.listing import Cursor

@@ -43,7 +43,7 @@ REASONS = (
     (re.compile(r"may not reach this address"), "refused_address"),
     (re.compile(r"user names and passwords"), "credentials"),
     (re.compile(r"speaks another protocol"), "port"),
-    (re.compile(r"^only http|^this is no|names no host|^the host is|^the port|^the address (has|is too)"), "no_address"),
+    (re.compile(r"^only http|^this is no|names no host|^the (host is|port|address (has|is too))"), "no_address"),
     (re.compile(r"at least 1 item"), "choose_one"),
     (re.compile(r"where no case is named"), "since_or_case"),
     (re.compile(r"^it is required"), "required"),
