@@ -53,17 +53,37 @@ def test_a_choice_never_leads_to_another_host(browser: Any, back: str) -> None:
     assert browser.get("/appearance?theme=pink").status_code == 422
 
 
-def test_a_page_that_answered_a_form_leads_back_to_the_form(desk: Desk, browser: Any) -> None:
+@pytest.fixture
+def operator(desk: Desk, browser: TestClient) -> TestClient:
+    """Signed in, and English from now on."""
     with desk.here.store.write() as tx:
         plain = create_key(tx, "wang", "operator", desk.now, "test")
-    desk.pass_time(minutes=1)
+    desk.pass_time(minutes=1)  # the keyring reads its keys anew
     browser.get("/appearance?language=en")
-    csrf = browser.post("/api/v1/session", json={"key": plain}).json()["csrf_token"]
-    referer = {"Referer": "https://testserver/cases?status=triage"}
-    refused = browser.post("/views", data={"csrf": csrf, "name": " "}, headers=referer)
+    browser.headers["X-CSRF-Token"] = browser.post("/api/v1/session", json={"key": plain}).json()["csrf_token"]
+    return browser
+
+
+def test_a_page_that_answered_a_form_leads_back_to_the_form(operator: TestClient) -> None:
+    form = {"csrf": operator.headers["X-CSRF-Token"], "name": " "}
+    refused = operator.post("/views", data=form, headers={"Referer": "https://testserver/cases?status=triage"})
     assert refused.status_code == 422
     assert 'name="back" value="/cases?status=triage"' in refused.text
     assert "Name: is needed" in refused.text
+
+
+def test_what_is_fetched_by_a_page_or_taken_along_speaks_the_pages_language(desk: Desk, operator: TestClient) -> None:
+    case = desk.open(title="路灯不亮")
+    head, row = operator.get("/exports/cases.csv").text.splitlines()
+    assert head.lstrip("\ufeff").startswith("Number,Case,Domain,Type,Place")
+    assert "Grid" in row
+    assert "Dispatched" in row
+    assert "Dispatched" in operator.get(f"/fragments/desk?shown={case.id}").text
+    marked = {"csrf": operator.headers["X-CSRF-Token"], "action": "note", "item": f"{case.id}:{case.version}"}
+    assert "1 done, 0 not done." in operator.post("/fragments/bulk", data=marked | {"reason": "x"}).text
+    assert "wang acted first: Noted" in operator.post("/fragments/bulk", data=marked | {"reason": "x"}).text
+    operator.cookies.delete("citybrain_session")
+    assert operator.get(f"/fragments/desk?shown={case.id}").text == "Sign in again"
 
 
 def test_the_phones_kept_page_is_another_one_for_another_language_or_theme(desk: Desk, browser: Any) -> None:
