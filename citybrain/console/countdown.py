@@ -66,12 +66,16 @@ def clock_face(seconds: float, day: int = DAY) -> str:
 
 
 def span(seconds: float, day: int = DAY) -> str:
-    """3 d 2 h, 3 h 20 min, 12 min, < 1 min. On working time a day has fewer seconds: 2 work d 3 h."""
+    """3 d 2 h, 3 h 20 min, 12 min, < 1 min. On working time a day has fewer seconds: 2 working days 3 h."""
     days, rest = divmod(int(abs(seconds)), day)
     hours, minutes = rest // 3600, rest % 3600 // 60
     if days:
-        name = "days" if day == DAY else "working_days"
-        return t(f"span.{name}_hours", days=days, hours=hours) if hours else t(f"span.{name}", days=days)
+        name = "days" if day == DAY else "working_day" if days == 1 else "working_days"
+        return _together(t(f"span.{name}", n=days), t("span.hours", n=hours) if hours else "")
     if hours:
-        return t("span.hours_minutes", hours=hours, minutes=minutes) if minutes else t("span.hours", hours=hours)
-    return t("span.minutes", minutes=minutes) if minutes else t("span.moment")
+        return _together(t("span.hours", n=hours), t("span.minutes", n=minutes) if minutes else "")
+    return t("span.minutes", n=minutes) if minutes else t("span.moment")
+
+
+def _together(larger: str, smaller: str) -> str:
+    return larger + t("span.between") + smaller if smaller else larger

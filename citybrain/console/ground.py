@@ -9,7 +9,7 @@ _known: dict[str, dict[str, str]] = {}  # by edition, which never changes
 
 
 def demonstration_note(edition: Edition, city: City) -> str:
-    """Demonstration data: Town boundaries are approximate; empty when all was surveyed or published."""
+    """Demonstration boundaries: Town approximate; empty when all was surveyed or published."""
     if edition.id not in _known:
         _known[edition.id] = _unsure(edition)
     by_source: dict[str, list[str]] = {}

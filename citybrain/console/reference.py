@@ -25,7 +25,7 @@ def document_intake(app: FastAPI) -> None:
             one = {"$ref": "#/components/schemas/Report"}
             paths = schema["paths"]
             paths["/api/v1/events"]["post"] = _operation(
-                "Report one event 上报", one, {"202": "recorded", "200": "known"}
+                "Report one event", one, {"202": "recorded", "200": "known"}
             )
             batch = {"type": "array", "items": one}
             paths["/api/v1/events/batch"] = {

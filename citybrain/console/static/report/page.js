@@ -128,7 +128,7 @@ document.querySelector(".who")?.addEventListener("submit", async (event) => {
   event.target.submit();
 });
 
-document.querySelector(".appearance").addEventListener("submit", (event) => {
+document.querySelector(".appearance form").addEventListener("submit", (event) => {
   if (navigator.onLine) return;
   event.preventDefault();
   alert(say("cannot_change"));
