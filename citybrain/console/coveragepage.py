@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from citybrain.access import Here
 from citybrain.city import City
 from citybrain.console.coverage_ladder import Standing, home, level_name
+from citybrain.console.coverage_map import FOCUSED, STEPS, drawing, shade
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.history_chart import chart
 from citybrain.console.rendering import render
@@ -51,10 +52,10 @@ class Asked(BaseModel):
     order: Literal["highest", "lowest"] = "highest"
     page: Annotated[int, Field(ge=1, le=1_000)] = 1
 
-    def href(self, **changes: Any) -> str:
-        """The same question with some of it changed."""
+    def href(self, path: str = "/coverage", /, **changes: Any) -> str:
+        """The same question with some of it changed, at this page or another."""
         given = self.model_copy(update={"page": 1} | changes).model_dump(exclude_defaults=True)
-        return "/coverage" + (f"?{urlencode(given)}" if given else "")
+        return path + (f"?{urlencode(given)}" if given else "")
 
 
 class Rung(NamedTuple):
@@ -77,11 +78,31 @@ class Table:
     rows: list[Row]
     first: int  # number of the first row
     total: int
+    figure: dict[str, dict[str, Any]]  # of every division by its code
+    names: dict[str, str]
 
 
 @routes.get("/coverage")
 def coverage_page(request: Request, key: Visitor, here: Here, asked: Annotated[Asked, Query()]) -> Response:
     key.require(May.INDICATORS)
+    told = told_of(key, here, asked)
+    table: Table | None = told["table"]
+    return render(
+        request,
+        "coverage.html",
+        **told,
+        drawing=drawing(here.locator.edition, table.level, sorted(table.figure)) if table else None,
+        shade=shade,
+        focused=FOCUSED,
+        steps=STEPS,
+        chart=chart(told["history"]),
+        periods=PERIODS,
+        beside=BESIDE,
+    )
+
+
+def told_of(key: Key, here: Installation, asked: Asked, whole: bool = False) -> dict[str, Any]:
+    """What the page says, and a workbook of it; `whole`: with every row of the table."""
     city, now = here.city, here.clock()
     chosen = scope_of(city, key, asked.level or None, asked.division or home(key, city), asked.basis or None)
     if chosen.division is None:
@@ -100,26 +121,21 @@ def coverage_page(request: Request, key: Visitor, here: Here, asked: Annotated[A
         shown = answer(tx, here, rungs[place].found, rungs[place].proofs, asked.include_demo)
         history = snapshots.history(tx, here, chosen, first, day, asked.include_demo, recompute=False)
         readable = _readable(tx, key, here, shown["industries"])
-    return render(
-        request,
-        "coverage.html",
-        asked=asked,
-        scope=chosen,
-        own=standing.own,
-        shown=shown,
-        day=day,
-        today=day_of(now, city.zone),
-        rungs=rungs,
-        table=_table(standing, rungs[place:], asked),
-        choices=standing.nearby(),
-        above=standing.above(),
-        level_name=lambda level: level_name(city, level),
-        readable=readable,
-        history=history,
-        chart=chart(history),
-        periods=PERIODS,
-        beside=BESIDE,
-    )
+    return {
+        "asked": asked,
+        "scope": chosen,
+        "own": standing.own,
+        "shown": shown,
+        "day": day,
+        "today": day_of(now, city.zone),
+        "rungs": rungs,
+        "table": _table(standing, rungs[place:], asked, whole),
+        "choices": standing.nearby(),
+        "above": standing.above(),
+        "level_name": lambda level: level_name(city, level),
+        "readable": readable,
+        "history": history,
+    }
 
 
 def _day(text: str, now: int, city: City) -> date:
@@ -135,7 +151,7 @@ def _day(text: str, now: int, city: City) -> date:
     return day
 
 
-def _table(standing: Standing, rungs: list[Rung], asked: Asked) -> Table | None:
+def _table(standing: Standing, rungs: list[Rung], asked: Asked, whole: bool) -> Table | None:
     """The divisions that the figure adds up, or those just below when it is the figure of one."""
     below = [rung for rung in rungs if rung.scope.level != standing.own.level]
     if not below:
@@ -150,8 +166,9 @@ def _table(standing: Standing, rungs: list[Rung], asked: Asked) -> Table | None:
     figure = dict(zip(scope.divisions, below[0].found.by_division(0), strict=True))
     ordered = sorted(scope.divisions, key=lambda each: _rank(figure[each], asked.order == "lowest"))
     first = (asked.page - 1) * ROWS
-    rows = [Row(each, within(each), figure[each]) for each in ordered[first : first + ROWS]]
-    return Table(scope.level, rows, first + 1, len(ordered))
+    rows = [Row(each, within(each), figure[each]) for each in (ordered if whole else ordered[first : first + ROWS])]
+    by_code, names = {each.code: figure[each] for each in ordered}, {each.code: each.name for each in ordered}
+    return Table(scope.level, rows, first + 1, len(ordered), by_code, names)
 
 
 def _rank(figure: dict[str, Any], lowest: bool) -> tuple[int, int]:

@@ -28,19 +28,19 @@ routes = page_routes()
 @routes.get("/exports/cases.csv")
 def csv_file(request: Request, key: Visitor, here: Here) -> Response:
     key.require(May.READ_CASES)
-    return _file(csv_of(_rows(request, key, here)), CSV, "csv")
+    return attached(csv_of(_rows(request, key, here)), CSV, "cases.csv")
 
 
 @routes.get("/exports/cases.xlsx")
 def xlsx_file(request: Request, key: Visitor, here: Here) -> Response:
     key.require(May.READ_CASES)
     about: list[list[Cell]] = [[title(filters_of(request), here)], [_moment(here)]]
-    return _file(xlsx_of({t("desk.cases"): _rows(request, key, here), t("export.about"): about}), XLSX, "xlsx")
+    return attached(xlsx_of({t("desk.cases"): _rows(request, key, here), t("export.about"): about}), XLSX, "cases.xlsx")
 
 
-def _file(content: bytes, media_type: str, ending: str) -> Response:
+def attached(content: bytes, media_type: str, name: str) -> Response:
     headers = {
-        "Content-Disposition": f'attachment; filename="cases.{ending}"',
+        "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }

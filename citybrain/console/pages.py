@@ -8,6 +8,7 @@ from citybrain.console import (
     bulkpage,
     casemap,
     casepage,
+    coverage_workbook,
     coveragepage,
     desk,
     endpointform,
@@ -43,6 +44,7 @@ for _page in (
     casepage,
     eventpage,
     coveragepage,
+    coverage_workbook,
     endpointlist,
     endpointform,  # before the page: `new` is no endpoint
     endpointpage,

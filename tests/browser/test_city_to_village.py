@@ -1,6 +1,7 @@
 """The coverage page in a browser: down to a village and back, choosing by form, on paper, on a phone."""
 
 import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,36 @@ def test_down_from_the_city_to_a_village_and_back(visits: Any, auditor: str, opt
     for name in ("江南街道", "梅江区", "梅州市"):
         page.locator(".crumbs").get_by_role("link", name=name).click()
         expect(heading(page)).to_contain_text(f"行业覆盖率 {name}")
+
+
+@pytest.mark.parametrize("options", [{}, PHONE, {"java_script_enabled": False}], ids=["desk", "phone", "no-script"])
+def test_the_map_says_what_the_list_says_and_leads_where_it_leads(visits: Any, auditor: str, options: Any) -> None:
+    page = visits(**options).signed_in(auditor)
+    page.goto(f"{page.url.split('/cases')[0].rstrip('/')}/coverage?include_demo=1")
+    for name, told in (("梅江区", "实际 18.2 %"), ("江南街道", "实际 18.2 %"), ("江南社区居委会", "实际 18.2 %")):
+        there = page.get_by_role("link", name=f"{name}：{told}")
+        expect(page.locator("table.divisions tbody tr", has_text=name)).to_contain_text("18.2 %")
+        path = there.locator("path")
+        assert path.get_attribute("class") == "s1"
+        there.focus()
+        there.press("Enter")
+        expect(heading(page)).to_contain_text(f"行业覆盖率 {name}")
+    expect(page.locator(".coverage-map")).to_have_count(0)
+
+
+def test_the_page_is_taken_along_with_its_question(visits: Any, auditor: str) -> None:
+    page = visits().signed_in(auditor)
+    page.goto(f"{page.url.rstrip('/')}/coverage?division=441402&include_demo=1")
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="导出 XLSX").click()
+    assert taken.value.suggested_filename.startswith("coverage-441402-county-")
+    with zipfile.ZipFile(taken.value.path()) as book:
+        texts = re.findall("<t>([^<]*)</t>", book.read("xl/sharedStrings.xml").decode())
+        sheets = re.findall('<sheet name="([^"]*)"', book.read("xl/workbook.xml").decode())
+    assert sheets == ["行业覆盖率", "各行业", "区划", "历史"]
+    assert {"梅江区", "江南街道", "已覆盖 ÷ 全部 × 100 %", "演示证据已计入。", "N2", "没有业务领域覆盖该行业"} <= {
+        part for text in texts for part in (text, *text.split("、"))
+    }
 
 
 def test_levels_are_links_and_the_address_holds_the_question(visits: Any, auditor: str) -> None:
