@@ -16,6 +16,7 @@ from citybrain.console import (
     queuepage,
     reporting,
     signing,
+    triage,
     views,
 )
 from citybrain.console.rendering import FOLDER, OwnFiles, render
@@ -34,6 +35,7 @@ for _page in (
     casemap,
     groundmap,
     casepage,
+    triage,
     eventpage,
     coveragepage,
     reporting,
