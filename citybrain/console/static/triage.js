@@ -58,6 +58,7 @@ function mark(L, map, at) {
 function searching(form) {
   const input = form.querySelector("input[type=search]");
   const select = form.elements.type;
+  const none = form.querySelector(".none-found");
   const whole = [...select.children];
   let timer;
   let asked;
@@ -76,6 +77,7 @@ function searching(form) {
     const words = input.value.trim();
     const kept = select.value;
     if (!words) {
+      none.hidden = true;
       select.replaceChildren(...whole);
       select.value = kept;
       return;
@@ -84,9 +86,11 @@ function searching(form) {
     const answer = await fetch(`/api/v1/types?${query}`, { signal }).catch(() => null);
     if (!answer?.ok) return;
     const { items } = await answer.json();
+    none.hidden = items.length > 0;
+    if (!items.length) return;
     const name = document.documentElement.lang === "en" ? "name_en" : "name";
     select.replaceChildren(whole[0], ...items.map((each) => new Option(`${each[name]} ${each.code}`, each.code)));
-    if (items.length) select.value = items[0].code;
+    select.value = items[0].code;
     select.dispatchEvent(new Event("change", { bubbles: true }));
   }
 }
