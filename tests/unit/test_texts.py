@@ -1,14 +1,27 @@
-"""The pages' texts are complete: every key in every language, every key that is used, none that is not."""
+"""The pages' texts are complete: every key in every language, every key that is used, none that is not, and no text
+beside them."""
 
+import ast
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from citybrain.casework.case import STEPS, Status
 from citybrain.console import exporting, problem_words
-from citybrain.console.texts import LANGUAGES, language, t, table
+from citybrain.console.texts import LANGUAGES, language, t, table, word
+from citybrain.keys import Role
+from citybrain.routing.decision import TRIAGE
 
 CONSOLE = Path(__file__).parents[2] / "citybrain/console"
+CHINESE = re.compile(r"[\u3001-\u301f\u3400-\u9fff\uff01\uff0c\uff1a\uff1b\uff1f]")
+BESIDE = {
+    "reference.py": "tags of the OpenAPI description, which has one language",
+    # Until their pages speak English:
+    "templates/case.html": "", "templates/event.html": "", "templates/forms.html": "", "templates/_deliveries.html": "",
+    "casepage.py": "", "story.py": "", "verdict.py": "",
+}  # fmt: skip
 SCRIPTED = ("script", "phone")  # sections that scripts get whole, and ask by key
 # Keys that a template or a module puts together: their section, and where the names come from.
 PUT_TOGETHER = {
@@ -73,3 +86,37 @@ def test_a_text_is_in_the_language_of_whoever_is_answered() -> None:
     language.reset(token)
     with pytest.raises(KeyError):
         t("desk.nonsense")
+
+
+def texts_in(path: Path) -> Iterator[str]:
+    """What a file can say: in modules their strings without docstrings, in scripts all but comments."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        tree = ast.parse(text)
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in told)
+        yield from (node.value for node in strings if isinstance(node.value, str))
+    elif path.suffix == ".js":
+        yield re.sub(r"(?m)^\s*//.*$|\s// .*$", "", text)
+    else:
+        yield text
+
+
+def test_no_text_stands_beside_the_table() -> None:
+    paths = [*CONSOLE.glob("*.py"), *CONSOLE.glob("templates/*"), *CONSOLE.glob("static/*.js")]
+    paths += CONSOLE.glob("static/report/*.js")
+    assert len(paths) > 80
+    found = {str(path.relative_to(CONSOLE)) for path in paths for text in texts_in(path) if CHINESE.search(text)}
+    assert found - set(BESIDE) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [("status", Status), ("action", STEPS), ("action_hint", STEPS), ("triage_reason", TRIAGE), ("role", Role)],
+)
+def test_a_code_of_the_record_has_its_word(name: str, codes: Iterable[str]) -> None:
+    assert {str(code) for code in codes} - set(table()[name]) == set()
+
+
+def test_a_code_without_a_word_is_shown_itself() -> None:
+    assert [word("status", code) for code in ("closed", "something_new", None)] == ["已结案", "something_new", ""]
