@@ -56,7 +56,7 @@ def _decided(event_id: str, refused: str | None, key: Key, here: Installation) -
     def do(tx: Connection) -> tuple[str, int]:
         amendment = _taken(tx, event_id, key, here)
         if refused is not None:
-            request = Request(version=1, reason=refused)
+            request = Request.model_validate({"version": 1, "reason": refused})
             effects.void(amendment, Turn.of(tx, request, key, here, Beside({}, {})))
             amendment.case["status"] = Status.VOID
         due = write(tx, [amendment], here.city)

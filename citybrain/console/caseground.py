@@ -64,12 +64,12 @@ def ground_of(place: Mapping[str, Any], here: Installation) -> Ground | None:
     beside = locator.touching(level, *view.box(height))[:MOST]
     kinds = dict.fromkeys(beside.tolist(), "beside") | dict.fromkeys(touched, "touched") | dict.fromkeys(own, "own")
     ordered = sorted(kinds.items(), key=lambda item: ("beside", "touched", "own").index(item[1]))
+    shapes = [shape for number, kind in ordered if (shape := _shape(locator, level, number, kind, view, height))]
+    if not shapes:
+        return None  # far outside the city
     at = view.pixels(np.array([[point["lng"], point["lat"]]]))[0].round(1).tolist() if point else None
-    return Ground(
-        WIDTH, height,
-        [shape for number, kind in ordered if (shape := _shape(locator, level, number, kind, view, height))],
-        (at[0], at[1]) if at else None, _scale(view), level, locator.edition.id,
-    )  # fmt: skip
+    here_is = (at[0], at[1]) if at else None
+    return Ground(WIDTH, height, shapes, here_is, _scale(view), level, locator.edition.id)
 
 
 def _numbers(locator: Locator, level: str | None, codes: Iterable[str]) -> list[int]:

@@ -11,11 +11,12 @@ from citybrain.access import Here
 from citybrain.casework.api import do_action
 from citybrain.casework.case import STEPS
 from citybrain.city import City
-from citybrain.console import caseview, choices
+from citybrain.console import caseview
 from citybrain.console.appearance import local
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, problem_page, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
+from citybrain.console.triage import location_of
 from citybrain.dispatch.api import retry_delivery
 from citybrain.installation import Installation
 from citybrain.keys import Key, May
@@ -56,6 +57,8 @@ def reload_after_problem(case_id: str, action: str, _key: Visitor) -> Response:
 @routes.post("/cases/{case_id}/{action}")
 def act(request: Request, case_id: str, action: str, key: Visitor, here: Here, fields: Posted) -> Response:
     back = local(one(fields, "back"), "")
+    if one(fields, "preview"):
+        return _page(request, key, here, case_id, Attempt(action, fields))
     try:
         case = do_action(here, key, case_id, action, body_of(action, fields, here.city))
     except Problem as problem:
@@ -87,7 +90,7 @@ def body_of(action: str, fields: Form, city: City) -> dict[str, Any]:
         body["upheld"] = one(fields, "upheld") == "true"
     if action == "grant":
         body["granted"] = one(fields, "granted") == "true"
-    if action == "relocate":
+    if action == "relocate" or (action in ("dispatch", "file") and location_of(fields)):
         body["location"] = location_of(fields)
     return body
 
@@ -101,27 +104,9 @@ def local_time(text: str, name: str, city: City) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=city.zone)).isoformat()
 
 
-_NUMBERS = {"lng": "degrees", "lat": "degrees", "accuracy_m": "metres"}
-
-
-def location_of(fields: Form) -> dict[str, Any]:
-    location: dict[str, Any] = {}
-    for name in _NUMBERS:
-        if text := one(fields, name):
-            try:
-                location[name] = float(text)
-            except ValueError:
-                raise invalid(f"location.{name}", "must be a number", _NUMBERS[name]) from None
-    location |= {name: text for name in ("datum", "address") if (text := one(fields, name))}
-    if codes := choices.chosen(fields):
-        location["division_codes"] = codes
-    return location
-
-
 def _page(
     request: Request, key: Key, here: Installation, case_id: str, attempt: Attempt, status: int = 200, done: str = ""
 ) -> Response:
+    shown = caseview.shown(here, key, case_id, attempt.fields)
     done = done if done in STEPS else ""
-    return render(
-        request, "case.html", status, attempt=attempt, done=done, steps=STEPS, **caseview.shown(here, key, case_id)
-    )
+    return render(request, "case.html", status, attempt=attempt, done=done, steps=STEPS, **shown)

@@ -10,8 +10,9 @@ from citybrain.casework import attachments, reading
 from citybrain.casework.case import OPEN
 from citybrain.casework.hindrance import may
 from citybrain.casework.relations import suggestions
-from citybrain.console import choices, reckoned, story, why
+from citybrain.console import choices, reckoned, story, triage, why
 from citybrain.console.caseground import ground_of
+from citybrain.console.door import Form
 from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation
 from citybrain.keys import Key, mask
@@ -25,8 +26,8 @@ LEVELS = ("county", "town", "village", "cell")
 Told = Mapping[str, Any]
 
 
-def shown(here: Installation, key: Key, case_id: str) -> dict[str, Any]:
-    """Raises Problem 404 for what the key may not see."""
+def shown(here: Installation, key: Key, case_id: str, typed: Form) -> dict[str, Any]:
+    """`typed` is what stood in a form that did not go through. Raises Problem 404 for what the key may not see."""
     with here.store.read() as tx:
         row = reading.visible_case(tx, case_id, key, here.city)
         case = reading.whole_case(tx, row, here, key)
@@ -48,6 +49,8 @@ def shown(here: Installation, key: Key, case_id: str) -> dict[str, Any]:
         "duration": reckoned.duration,
         "wants_photos": [name for name in actions if name in here.city.practice.photos],
         **(_offered(case, row, codes, here) if actions else {}),
+        **(deciding := triage.panel(here, key, case, actions, typed)),
+        **({"suggested": deciding["suggestion"].department} if deciding else {}),
     }
 
 

@@ -23,6 +23,7 @@ from citybrain.console import (
     queuepage,
     reporting,
     signing,
+    triage,
     views,
     wallpage,
 )
@@ -42,6 +43,7 @@ for _page in (
     casemap,
     groundmap,
     casepage,
+    triage,
     eventpage,
     coveragepage,
     coverage_workbook,

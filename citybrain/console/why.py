@@ -8,6 +8,7 @@ from citybrain.console.coverage_ladder import level_name
 from citybrain.console.rendering import moment, type_name
 from citybrain.console.texts import language, listed, named, section, t, word
 from citybrain.installation import Installation
+from citybrain.routing.catalogue import EventType
 
 Part = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ def of(explanation: Part | None, domain: str, here: Installation) -> Why:
         Reason(t("why.matched"), [_match(each, domain, here) for each in found.get("matched") or []]),
         Reason(t("why.unfired"), unfired(found, domain, here)),
         Reason(t("why.others"), _others(found, domain, here)),
-        Reason(t("why.departments"), _departments(explanation.get("department"), here)),
+        Reason(t("why.departments"), tried_departments(explanation.get("department"), here)),
         Reason(t("why.basis"), _basis(explanation)),
     ]
     return Why([part for part in decided if part.lines], [part for part in tried if part.lines])
@@ -167,7 +168,7 @@ def _responsible(found: Part | None, here: Installation) -> list[str]:
     return [*lines, t("why.assist", names=listed(dict.fromkeys(helpers)))] if helpers else lines
 
 
-def _departments(found: Part | None, here: Installation) -> list[str]:
+def tried_departments(found: Part | None, here: Installation) -> list[str]:
     """Level by level, from the one that the type asks for upward."""
     lines = []
     for tried in (found or {}).get("tried") or []:
@@ -195,6 +196,10 @@ def _basis(explanation: Part) -> list[str]:
     lines = [t("joint.of", name=name, text=basis[code]) for code, name in section("basis").items() if code in basis]
     decided_at = explanation.get("decided_at")
     return [t("why.decided_at", at=moment(decided_at)), *lines] if decided_at else lines
+
+
+def type_words(kind: EventType) -> str:
+    return f"{named(kind.row)} {kind.code}"
 
 
 def department_name(here: Installation, code: str | None) -> str:

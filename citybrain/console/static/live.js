@@ -6,6 +6,7 @@ import { morph } from "./morph.js";
 import { fetched } from "./page.js";
 import { wire } from "./places.js";
 import { listen } from "./stream.js";
+import { wire as wireTriage } from "./triage.js";
 
 const AT_LATEST = 30_000;
 const page = document.body.dataset;
@@ -31,6 +32,7 @@ function put({ page: fresh }) {
     history.replaceState(null, "", `/cases/${id}`);
   }
   wire(main);
+  wireTriage(main);
   (main.querySelector(".said") ?? main).scrollIntoView({ block: "nearest" });
 }
 

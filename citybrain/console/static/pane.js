@@ -5,6 +5,7 @@ import { decide } from "./deciding.js";
 import { fetched } from "./page.js";
 import { wire } from "./places.js";
 import { say } from "./said.js";
+import { wire as wireTriage } from "./triage.js";
 
 const pane = document.getElementById("case-pane");
 const SOON = 60; // ms: who holds a key down passes over rows
@@ -56,6 +57,7 @@ function fill(nodes, fromTop) {
   pane.replaceChildren(...nodes);
   pane.removeAttribute("aria-busy");
   wire(pane);
+  wireTriage(pane);
   if (fromTop) pane.scrollTop = 0;
 }
 
