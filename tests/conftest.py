@@ -4,11 +4,11 @@ from desk import desk, new_desk, packs
 from hypothesis import settings
 from postgres import empty_url, postgres, pytest_generate_tests, store_kind
 from posting import room
-from serving import editions, new_service, new_store, receiver, service, shared_service
+from serving import editions, new_service, new_store, receiver, service, shared_service, shared_services
 
 __all__ = [
     "desk", "editions", "empty_url", "new_desk", "new_service", "new_store", "packs", "postgres",
-    "pytest_generate_tests", "receiver", "room", "service", "shared_service", "store_kind",
+    "pytest_generate_tests", "receiver", "room", "service", "shared_service", "shared_services", "store_kind",
 ]  # fmt: skip
 
 settings.register_profile("any machine", deadline=None)  # a slow one is not a wrong one

@@ -198,12 +198,26 @@ def service(tmp_path_factory: pytest.TempPathFactory, editions: Path, new_store:
 
 
 @pytest.fixture(scope="session")
-def shared_service(tmp_path_factory: pytest.TempPathFactory, editions: Path, new_store: Any) -> Iterator[Service]:
-    """One running installation for all modules whose tests use keys of their own and look at nobody else's events."""
-    made = make_service(tmp_path_factory.mktemp("shared") / "data", editions, **new_store())
-    made.start()
+def shared_services(postgres: Server) -> Iterator[dict[str, Service]]:
+    """By kind of store; ended before PostgreSQL is. (A fixture with the kind as its parameter would be made anew
+    whenever that changes.)"""
+    made: dict[str, Service] = {}
     yield made
-    made.stop()
+    for each in made.values():
+        each.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_service(
+    shared_services: dict[str, Service], store_kind: str, tmp_path_factory: pytest.TempPathFactory, editions: Path,
+    new_store: Any,
+) -> Service:  # fmt: skip
+    """One running installation for all modules whose tests use keys of their own and look at nobody else's events."""
+    if store_kind not in shared_services:
+        made = make_service(tmp_path_factory.mktemp("shared") / "data", editions, **new_store())
+        made.start("--workers", "1")
+        shared_services[store_kind] = made
+    return shared_services[store_kind]
 
 
 def make_service(data: Path, editions: Path, **environment: str) -> Service:

@@ -52,7 +52,10 @@ def test_a_second_start_on_the_same_data_says_so(service: Service) -> None:
     assert "another `citybrain up` runs" in done.stderr
 
 
-def test_an_address_that_another_program_has_is_not_taken_for_its_own(service: Service, tmp_path: Path) -> None:
+def test_an_address_that_another_program_has_is_not_taken_for_its_own(
+    service: Service, tmp_path: Path, editions: Path
+) -> None:
+    (tmp_path / "editions").symlink_to(editions)
     done = service.command("up", "--data", str(tmp_path), "--port", str(service.port))
     assert done.returncode == 1
     assert f"127.0.0.1:{service.port} cannot be listened at" in done.stderr

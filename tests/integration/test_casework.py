@@ -119,48 +119,64 @@ def test_an_unknown_action_is_404(desk: Desk) -> None:
 
 # Over HTTP
 
+LAMP = {
+    "domain": "grid", "type": "c01039", "occurred_at": "2026-01-05T08:00:00+08:00",
+    "location": {"division_code": "441402004"},
+}  # fmt: skip
 
-def test_conflicts_and_refusals_read_the_same_over_http(service: Any) -> None:
-    event = {"source_event_id": "1", "domain": "grid", "type": "c01039", "occurred_at": "2026-01-05T08:00:00+08:00"}
-    event_id = service.post("/api/v1/events", event | {"location": {"division_code": "441402004"}})["id"]
-    case_id = service.until(f"/api/v1/events/{event_id}", lambda event: event["case_id"])["case_id"]
+
+def test_conflicts_and_refusals_read_the_same_over_http(shared_service: Any) -> None:
+    event = {
+        "source_event_id": "casework-1",
+        "domain": "grid",
+        "type": "c01039",
+        "occurred_at": "2026-01-05T08:00:00+08:00",
+    }
+    event_id = shared_service.post("/api/v1/events", event | {"location": {"division_code": "441402004"}})["id"]
+    case_id = shared_service.until(f"/api/v1/events/{event_id}", lambda event: event["case_id"])["case_id"]
     path = f"/api/v1/cases/{case_id}"
-    noted = service.post(f"{path}/note", {"version": 1, "text": "一"})
+    noted = shared_service.post(f"{path}/note", {"version": 1, "text": "一"})
     assert (noted["version"], noted["timeline"][-1]["actor"]) == (2, "admin")
 
-    stale = service.call("POST", f"{path}/note", {"version": 1, "text": "二"})
+    stale = shared_service.call("POST", f"{path}/note", {"version": 1, "text": "二"})
     assert (stale.status, stale.body["case"]["version"]) == (409, 2)
     assert stale.headers["content-type"] == "application/problem+json"
-    wrong = service.call("POST", f"{path}/close", {"version": 2})
+    wrong = shared_service.call("POST", f"{path}/close", {"version": 2})
     assert (wrong.status, "return" in wrong.body["legal"]) == (409, True)
-    missing = service.call("POST", f"{path}/return", {"version": 2})
+    missing = shared_service.call("POST", f"{path}/return", {"version": 2})
     assert (missing.status, missing.body["errors"][0]["field"]) == (422, "reason")
-    assert service.call("POST", f"{path}/approve").status == 404
+    assert shared_service.call("POST", f"{path}/approve").status == 404
     for text in (b"NaN", b'"\\u0000"', b'"\\ud800"', b"[" * 40 + b"]" * 40):
-        refused = service.call("POST", f"{path}/note", b'{"version": 2, "text": ' + text + b"}")
+        refused = shared_service.call("POST", f"{path}/note", b'{"version": 2, "text": ' + text + b"}")
         assert (refused.status, refused.headers["content-type"]) == (422, "application/problem+json"), text
-    assert service.call("POST", "/api/v1/cases/actions", b'{"items": [Infinity]}').status == 422
-    assert service.get(path)["version"] == 2
-    assert service.call("POST", "/api/v1/cases/none/note", {"version": 2, "text": "三"}).status == 404
+    assert shared_service.call("POST", "/api/v1/cases/actions", b'{"items": [Infinity]}').status == 422
+    assert shared_service.get(path)["version"] == 2
+    assert shared_service.call("POST", "/api/v1/cases/none/note", {"version": 2, "text": "三"}).status == 404
 
 
-def test_a_departments_system_answers_over_http_once_and_only_for_itself(service: Any) -> None:
-    event = {"source_event_id": "2", "domain": "grid", "type": "c01039", "occurred_at": "2026-01-05T08:00:00+08:00"}
-    event_id = service.post("/api/v1/events", event | {"location": {"division_code": "441402004"}})["id"]
-    case_id = service.until(f"/api/v1/events/{event_id}", lambda event: event["case_id"])["case_id"]
-    order = service.get(f"/api/v1/cases/{case_id}")["work_orders"][0]
-    theirs = service.key("system", "lights", departments=order["department"])
-    others = service.key("system", "others", departments="441403-cg")
+def test_a_departments_system_answers_over_http_once_and_only_for_itself(shared_service: Any) -> None:
+    event = {
+        "source_event_id": "casework-2",
+        "domain": "grid",
+        "type": "c01039",
+        "occurred_at": "2026-01-05T08:00:00+08:00",
+    }
+    event_id = shared_service.post("/api/v1/events", event | {"location": {"division_code": "441402004"}})["id"]
+    case_id = shared_service.until(f"/api/v1/events/{event_id}", lambda event: event["case_id"])["case_id"]
+    order = shared_service.get(f"/api/v1/cases/{case_id}")["work_orders"][0]
+    theirs = shared_service.key("system", "casework-lights", departments=order["department"])
+    others = shared_service.key("system", "casework-others", departments="441403-cg")
     path = f"/api/v1/work-orders/{order['id']}"
 
-    assert service.call("POST", f"{path}/feedback", {"feedback_id": "1", "status": "accepted"}, others).status == 404
-    returned = service.call("POST", f"{path}/feedback", {"feedback_id": "1", "status": "returned"}, theirs)
+    accepted = {"feedback_id": "1", "status": "accepted"}
+    assert shared_service.call("POST", f"{path}/feedback", accepted, others).status == 404
+    returned = shared_service.call("POST", f"{path}/feedback", {"feedback_id": "1", "status": "returned"}, theirs)
     assert (returned.status, [error["field"] for error in returned.body["errors"]]) == (422, ["reason", "responsible"])
     for status in ("completed", "completed", "returned"):
         body = {"feedback_id": "1", "status": status, "reason": "a", "responsible": "b"}
-        answer = service.call("POST", f"{path}/feedback", body, theirs)
+        answer = shared_service.call("POST", f"{path}/feedback", body, theirs)
         assert (answer.status, answer.body["status"], answer.body["case"]["status"]) == (200, "completed", "completed")
-    assert service.get(path, theirs)["status"] == "completed"
-    timeline = service.get(f"/api/v1/cases/{case_id}")["timeline"]
+    assert shared_service.get(path, theirs)["status"] == "completed"
+    timeline = shared_service.get(f"/api/v1/cases/{case_id}")["timeline"]
     assert [entry["action"] for entry in timeline] == ["filed", "dispatched", "feedback", "completed"]
-    assert timeline[2]["actor"] == "lights"
+    assert timeline[2]["actor"] == "casework-lights"

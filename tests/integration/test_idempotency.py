@@ -124,7 +124,7 @@ def test_of_fifty_different_at_once_one_is_kept_and_all_others_are_told(shared_s
 def test_ids_are_remembered_over_a_restart(shared_service: Service) -> None:
     first = shared_service.post(EVENTS, event("i-1"))
     shared_service.stop()
-    shared_service.start()
+    shared_service.start("--workers", "1")
     again = shared_service.call("POST", EVENTS, event("i-1"))
     assert (again.status, again.body) == (200, first)
     assert shared_service.call("POST", EVENTS, event("i-1", title="x")).status == 409

@@ -130,22 +130,19 @@ def test_the_next_patrol_takes_over_from_one_that_died_froze_or_was_stopped(
     def acts(process: subprocess.Popen[bytes]) -> bool:
         return bool((rows := desk.rows(leases)) and rows[0].holder.endswith(f":{process.pid}"))
 
-    first = new_patrol()
-    wait_until(lambda: acts(first))
-    second = new_patrol()
-    first.kill()
-    wait_until(lambda: acts(second))
-
-    third = new_patrol()
-    second.send_signal(signal.SIGSTOP)
-    wait_until(lambda: acts(third))
+    first, second = new_patrol(), new_patrol()
+    one, other = wait_until(lambda: [each for each in ((first, second), (second, first)) if acts(each[0])])[0]
+    log = tmp_path / f"patrol-{(first, second).index(one)}.log"
+    one.send_signal(signal.SIGSTOP)
+    wait_until(lambda: acts(other))
     fence = holder(desk).fence
-    second.send_signal(signal.SIGCONT)
-    wait_until(lambda: "another one acts" in (tmp_path / "patrol-1.log").read_text())
-    assert acts(third)
+    one.send_signal(signal.SIGCONT)
+    wait_until(lambda: "another one acts" in log.read_text())
+    assert acts(other)
     assert holder(desk).fence == fence
 
-    second.kill()
-    third.send_signal(signal.SIGTERM)
-    assert third.wait(120) == 0
+    other.kill()
+    wait_until(lambda: acts(one))
+    one.send_signal(signal.SIGTERM)
+    assert one.wait(120) == 0
     assert holder(desk).lease_until == 0

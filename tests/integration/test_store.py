@@ -257,9 +257,9 @@ def test_writers_in_several_processes_and_threads_wait_for_each_other(store: Sto
 
 
 @only_sqlite
-def test_a_store_that_stays_locked_is_unavailable(store: Store) -> None:
+def test_a_store_that_stays_locked_is_unavailable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("citybrain.store.database.BUSY_MS", 100)
     impatient = Store(store.url)
-    event.listen(impatient.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=100"))
     with store.write():
         with pytest.raises(StoreUnavailable):
             count(impatient, "never")
