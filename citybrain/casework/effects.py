@@ -92,11 +92,8 @@ def relocate(amendment: Amendment, turn: Turn) -> None:
 
 
 def reassign(amendment: Amendment, turn: Turn) -> None:
-    department = turn.request.department or ""
-    _department(department, "department", turn)
-    if any(order["role"] == "lead" and order["department"] == department for order in amendment.active()):
-        raise invalid("department", "it has the case in hand already", "name another, or `supervise` to urge it")
-    _change_lead(amendment, department, turn.request.reason or "")
+    _department(turn.request.department, "department", turn)
+    _change_lead(amendment, turn.request.department or "", turn.request.reason or "")
 
 
 def _change_lead(amendment: Amendment, department: str, reason: str) -> None:

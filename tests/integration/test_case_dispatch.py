@@ -102,12 +102,6 @@ def test_reassign_calls_off_the_old_lead_and_tells_both(desk: Desk) -> None:
     assert desk.last_entry(case.id) == {"before": "441402-cg", "department": "441402-zj", "reason": "指定主办"}
 
 
-def test_reassign_to_whoever_has_it_in_hand_is_refused(desk: Desk) -> None:
-    case = desk.open()
-    refused = desk.refused(case.id, "reassign", department=case.lead, reason="请尽快")
-    assert (refused.status, refused.errors[0].field) == (422, "department")
-
-
 def test_reassign_leaves_the_assistants_at_work_but_for_the_one_that_now_leads(desk: Desk) -> None:
     case = desk.open(**FIRE)
     desk.act(case.id, "reassign", department="441402-ga", reason="指定主办")
