@@ -83,6 +83,9 @@ def build(here: Installation) -> FastAPI:
     cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
     for module in (reading, explaining, *cased, dispatch, editions, indicators, performance_api, *later):
         app.include_router(module.routes)
+    for domain in here.domains.values():
+        if adapter := domain.part("routes"):
+            app.include_router(adapter.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)
     _answer_errors(app, here)

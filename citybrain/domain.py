@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -45,12 +45,14 @@ class Domain:
     catalogue: Catalogue
     decide: Decide
     rules: str
+    replaced: "Domain | None" = None  # the built-in one whose code a city's own has
 
     def part(self, name: str) -> ModuleType | None:
-        """A further module of the folder (a codec, a gateway, routes), or None where the domain has none."""
-        if self.package is None or not (self.folder / f"{name}.py").is_file():
-            return None
-        return importlib.import_module(f"{self.package}.{name}")
+        """A further module of the folder (a gateway, routes), or None where the domain has none. A city's own
+        catalogue takes the place of the built-in one and leaves its adapters at work: they know no types."""
+        if self.package is not None and (self.folder / f"{name}.py").is_file():
+            return importlib.import_module(f"{self.package}.{name}")
+        return self.replaced.part(name) if self.replaced else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def check_domains(
                 Mistake(str(folder.path / MANIFEST), "domain.code", f"a code of its own, {other} has {domain.code}")
             )
         else:
+            domain = replace(domain, replaced=domains.get(domain.code))
             domains[domain.code], origins[domain.code] = domain, folder.origin
     return domains, mistakes
 

@@ -231,6 +231,15 @@ def test_a_citys_own_catalogue_takes_the_place_of_a_built_in_one(tmp_path: Path)
     assert [f"a code of its own, {named} has tram" in str(each) for each in mistakes] == [True]
 
 
+def test_a_citys_own_catalogue_leaves_the_adapters_of_the_built_in_one_at_work(tmp_path: Path) -> None:
+    of_pack(tmp_path, METRO.replace("metro", "grid"), "grid")
+    grid = load_domains({}, tmp_path / "pack")["grid"]
+    assert grid.package is None
+    routes = grid.part("routes")
+    assert routes is not None
+    assert routes.__name__ == "domains.grid.routes"
+
+
 def test_an_empty_folder_among_a_packs_domains_is_a_mistake(tmp_path: Path) -> None:
     (of_pack(tmp_path).parent / "tram").mkdir()
     assert [each.item for each in check_domains({}, tmp_path / "pack")[1]] == ["the file"]
