@@ -45,7 +45,8 @@ LOWEST_GRADE = 4
 class Decision:
     """`limit` is the lead's, and that of who assists unless there is an `assist_limit`. `grade` runs from 1 (gravest)
     to 4. `triage` is a key of TRIAGE when the event needs a person, else None. Events with the same `merge_key` are
-    reports of one thing, if less than `merge_minutes` and `merge_metres` lie between it and them."""
+    reports of one thing, if less than `merge_minutes` and `merge_metres` lie between it and them; with `tells`, whoever
+    works on it hears of each. `void`: why it is given up at once and nobody decides, unless it joins an open case."""
 
     event_id: str
     type: str | None
@@ -59,3 +60,5 @@ class Decision:
     merge_minutes: int | None = None
     merge_metres: float | None = None
     assist_limit: "Limit | None" = None
+    tells: bool = False
+    void: str | None = None
