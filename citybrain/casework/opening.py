@@ -55,7 +55,7 @@ def open_cases(
     done: list[dict[str, Any]] = []
     for row, decision, explanation, area in zip(rows, decisions, explanations, areas, strict=True):
         _check(decision, row)
-        mute = None if decision.triage else mutes.of(row, decision)
+        mute = None if decision.triage or decision.void else mutes.of(row, decision)
         amendment = None if decision.triage else known.joined_by(row, decision, now)
         if amendment is None:
             amendment = _opened(row, decision, next(numbers), mute, known, city, now)
@@ -83,14 +83,14 @@ def _check(decision: Decision, row: Row[Any]) -> None:
     """What a handler must keep to, whoever wrote it: raises ValueError."""
     if decision.event_id != row.id:
         raise ValueError("a handler's decisions are one an event, in the order of the events")
-    if not decision.triage and not decision.lead:
-        raise ValueError("a decision names the leading department, or why the event goes to triage")
+    if not (decision.triage or decision.lead or decision.void):
+        raise ValueError("a decision names the leading department, or why the event goes to triage or is void")
 
 
 def _opened(
     row: Row[Any], decision: Decision, number: str, mute: Mute | None, known: Known, city: City, now: int
 ) -> Amendment:
-    """A case in triage, or one that is filed and dispatched in one step, unless something mutes it."""
+    """A case in triage, or one that is filed and dispatched in one step, unless something mutes it or it is void."""
     if decision.triage:
         return in_triage(row, decision, number, RULES, now)
     amendment = _of_event(row, decision, number, RULES, now)
@@ -99,7 +99,10 @@ def _opened(
     case["related_to"] = next((known.done[key] for key in _keys(decision).values() if key in known.done), None)
     related = {"related_to": case["related_to"]} if case["related_to"] else {}
     amendment.note("filed", event=row.id, type=decision.type, grade=decision.grade, rule=winner, **related)
-    if mute:
+    if decision.void:
+        case["status"] = Status.VOID
+        amendment.note("voided", reason=decision.void)
+    elif mute:
         case.update(mute.columns)
         amendment.note("muted", **mute.told)
     else:
@@ -138,8 +141,8 @@ def _of_event(row: Row[Any], decision: Decision, number: str, actor: str, now: i
 
 
 def _keys(decision: Decision) -> dict[str, str | None]:
-    """By the rules of its type, in their order; what waits in triage is joined by nothing."""
-    keys = [] if decision.triage else [merge.key for merge in decision.merges]
+    """By the rules of its type, in their order; what waits in triage or is void is joined by nothing."""
+    keys = [] if decision.triage or decision.void else [merge.key for merge in decision.merges]
     return dict(zip(KEYS, [*keys, None, None], strict=False))
 
 
@@ -159,7 +162,7 @@ def _due_at(decision: Decision, city: City, now: int) -> int | None:
 
 def _areas(row: Row[Any], decision: Decision, here: Installation) -> list[dict[str, str]]:
     """The divisions, with what is above them, that each get a case of their own beside the area's."""
-    kind = None if decision.triage else here.type_of(row.domain, decision.type)
+    kind = None if decision.triage or decision.void else here.type_of(row.domain, decision.type)
     level = kind.row.children if kind else None
     if level is None:
         return []
@@ -211,16 +214,18 @@ def dispatch_to(amendment: Amendment, lead: str, assist: Sequence[str], limit: L
 
 
 def _merge(amendment: Amendment, row: Row[Any], decision: Decision, mute: Mute | None, city: City) -> None:
-    """The same thing reported again: the case keeps every event and tells nobody anew, unless it has become graver, or
-    nothing mutes it any more."""
+    """The same thing reported again: the case keeps every event and tells nobody anew, unless it has become graver,
+    nothing mutes it any more, or each report corrects the one before."""
     case = amendment.case
     case["event_count"] += 1
     case["last_event_at"] = amendment.at
     raise_grade(amendment, decision.grade, event=row.id)
     case.update({name: key for name, key in _keys(decision).items() if key and not case[name]})  # known by it from now
-    if mute is None and was_kept(case):
+    if mute is None and was_kept(case) and not decision.void:
         amendment.note("unmuted", event=row.id)
         _dispatch(amendment, decision, city)
+    if decision.tells:
+        _tell_all(amendment)
 
 
 def _tell_of_many(amendment: Amendment, event_ids: Sequence[str]) -> None:
@@ -241,6 +246,10 @@ def raise_grade(amendment: Amendment, grade: int, **because: Any) -> None:
         return
     amendment.case["grade"] = grade
     amendment.note("raised", grade=grade, **because)
+    _tell_all(amendment)
+
+
+def _tell_all(amendment: Amendment) -> None:
     for order in amendment.active():
         if order["id"] not in amendment.new_orders:
             amendment.tell("work_order.updated", order["id"])

@@ -54,7 +54,8 @@ class Merge(NamedTuple):
 class Decision:
     """`limit` is the lead's, and that of who assists unless there is an `assist_limit`. `grade` runs from 1 (gravest)
     to 4. `triage` is a key of TRIAGE when the event needs a person, else None. `merges` says what it may be a further
-    report of: an entry for each rule of its type, in their order."""
+    report of: an entry for each rule of its type, in their order; with `tells`, whoever works on that hears of each.
+    `void`: why it is given up at once and nobody decides, unless it joins an open case."""
 
     event_id: str
     type: str | None
@@ -66,6 +67,8 @@ class Decision:
     explanation: dict[str, Any] = field(default_factory=dict)
     merges: tuple[Merge, ...] = ()
     assist_limit: "Limit | None" = None
+    tells: bool = False
+    void: str | None = None
 
     @property
     def merge_key(self) -> str | None:

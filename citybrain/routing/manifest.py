@@ -60,12 +60,14 @@ class LimitRow(Strict):
 class MergeRow(Strict):
     """Events of one type are one thing when the same device reports again, or anybody from the same cell, as long as
     the case is open; `within_minutes` of the last report, where given. `within_m`: by place, no farther than so many
-    metres from the case, where the city has no cells in the finest division that it has."""
+    metres from the case, where the city has no cells in the finest division that it has. `tells`: whoever works on the
+    case hears of each report that joins it, as of a warning's update."""
 
     by: Literal["device", "place"]
     within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 31)] | None = None
     within_m: Annotated[float, Field(gt=0, le=5000)] | None = None
     attributes: list[Text] = ["device_id"]
+    tells: bool = False
 
     @model_validator(mode="after")
     def place_has_a_time(self) -> Self:
@@ -183,7 +185,8 @@ class RuleRow(Strict):
 
 class ConditionRow(Strict):
     """Sharpens a type already found: the first condition that holds sets the limit; any may raise the grade.
-    `name` is the condition for filing 立案条件 in words, `closing` what closes it."""
+    `name` is the condition for filing 立案条件 in words, `closing` what closes it. `void` says why an event for which
+    it holds is recorded and dispatched to nobody, unless it joins an open case."""
 
     code: Word
     name: Text
@@ -195,13 +198,14 @@ class ConditionRow(Strict):
     grade: Grade | None = None
     limit: LimitRow | None = None
     assist: list[Word] = []
+    void: Passage = ""
 
     @model_validator(mode="after")
     def tests_and_changes(self) -> Self:
         if not (self.terms or self.when):
             raise ValueError("`when` or `terms`")
-        if not (self.grade or self.limit or self.assist):
-            raise ValueError("`grade`, `limit` or `assist`")
+        if not (self.grade or self.limit or self.assist or self.void):
+            raise ValueError("`grade`, `limit`, `assist` or `void`")
         return self
 
 

@@ -22,12 +22,13 @@ Facts = Mapping[str, Any]
 
 
 class Terms(NamedTuple):
-    """How grave and how urgent: the grade and the limit, each with where it came from."""
+    """How grave and how urgent: the grade and the limit, each with where it came from; or why it is nothing to do."""
 
     grade: int
     limit: Limit | None
     assist: tuple[str, ...]
     explanation: dict[str, Any]
+    void: str | None = None
 
 
 def route(events: Sequence[Filed], context: Context, derived: Iterable[Facts] | None = None) -> list[Decision]:
@@ -43,20 +44,22 @@ def _decide(event: Filed, facts: Facts, context: Context) -> Decision:
     finding = find_type(event, attributes, reading, context.catalogue)
     terms = _terms(event, attributes, reading, finding, context.catalogue)
     assignment = _assign(event, finding, terms.assist, context)
-    reasons = _triage(event, finding, assignment)
+    reasons = [] if terms.void else _triage(event, finding, assignment)
     kind = finding.type
     merges = tuple(_merge(event, attributes, kind, row) for row in kind.row.merge) if kind else ()
     return Decision(
         event_id=event.id,
         type=finding.type.code if finding.type else None,
         grade=terms.grade,
-        lead=assignment.lead if assignment and not reasons else None,
-        assist=assignment.assist if assignment and not reasons else (),
-        limit=terms.limit,
+        lead=assignment.lead if assignment and not reasons and not terms.void else None,
+        assist=assignment.assist if assignment and not reasons and not terms.void else (),
+        limit=None if terms.void else terms.limit,
         triage=reasons[0] if reasons else None,
         explanation=_explanation(event, facts, finding, terms, assignment, reasons, merges, context),
         merges=merges,
         assist_limit=finding.type.assist_limit if finding.type else None,
+        tells=bool(kind and any(row.tells for row in kind.row.merge)),
+        void=terms.void,
     )
 
 
@@ -86,7 +89,8 @@ def _terms(event: Filed, attributes: Facts, reading: Reading, finding: Finding, 
         "limit": {"amount": limit.amount, "unit": limit.unit, "from": limit_from} | _assisting(kind.assist_limit),
         "conditions": [{"condition": one.row.code, "name": one.row.name} for one in held],
     }
-    return Terms(grade["value"], limit, tuple(assist), explanation)
+    void = next((condition.row.void for condition in held if condition.row.void), None)
+    return Terms(grade["value"], limit, tuple(assist), explanation, void)
 
 
 def _assisting(limit: Limit | None) -> dict[str, Any]:

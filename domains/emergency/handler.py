@@ -11,13 +11,13 @@ from citybrain.routing.route import route
 
 COLOURS = {
     "红": "red", "red": "red", "橙": "orange", "orange": "orange",
-    "黄": "yellow", "yellow": "yellow", "蓝": "blue", "blue": "blue",
+    "黄": "yellow", "yellow": "yellow", "蓝": "blue", "blue": "blue", "紅": "red", "黃": "yellow", "藍": "blue",
 }  # fmt: skip
 GRADES = {
     "1": 1, "i": 1, "ⅰ": 1, "特别重大": 1, "2": 2, "ii": 2, "ⅱ": 2, "重大": 2,
     "3": 3, "iii": 3, "ⅲ": 3, "较大": 3, "4": 4, "iv": 4, "ⅳ": 4, "一般": 4,
 }  # fmt: skip
-NOT_REAL = {"exercise", "test", "draft"}
+NOT_REAL = {"exercise", "system", "test", "draft"}
 
 
 def decide(events: Sequence[Filed], context: Context) -> list[Decision]:
@@ -25,20 +25,20 @@ def decide(events: Sequence[Filed], context: Context) -> list[Decision]:
 
 
 def facts(event: Filed) -> dict[str, Any]:
-    """`incident_level` 1-4, `colour`, and `not_real` for CAP messages whose status is an exercise, test or draft."""
+    """`incident_level` 1-4, `colour`, and `not_real` for CAP messages of any status but `Actual`."""
     found: dict[str, Any] = dict(casualties(event))
     attributes = event.attributes
-    stated = COLOURS.get(_word(attributes.get("warning_colour")).removesuffix("色"))
+    stated = COLOURS.get(word(attributes.get("warning_colour")).removesuffix("色"))
     if colour := stated or _colour_in(event.title):
         found["colour"] = colour
-    if level := GRADES.get(_word(attributes.get("incident_grade")).removesuffix("级")):
+    if level := GRADES.get(word(attributes.get("incident_grade")).removesuffix("级")):
         found["incident_level"] = level
-    if _word(attributes.get("cap_status")) in NOT_REAL:
+    if word(attributes.get("cap_status")) in NOT_REAL:
         found["not_real"] = True
     return found
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
     return str(value).strip().casefold() if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 

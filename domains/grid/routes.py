@@ -127,7 +127,7 @@ async def post_request(form: Format, request: Request, here: Here) -> Response:
     intake.admit(key)
     now, said = here.clock(), public(fields)
     under = request.headers.get("idempotency-key", "").strip() or await run_in_threadpool(
-        _id, said, _secret(request, fields), key, here, now
+        id_of, said, _secret(request, fields), key, here, now
     )
     raw = event_of(fields, key, here, now) | {"source_event_id": under}
     receipt = await intake.file_foreign(raw, key, said)
@@ -140,7 +140,7 @@ def _secret(request: Request, fields: Form) -> str:
     return request.headers.get("authorization") or one(fields, "api_key") or request.cookies.get(COOKIE, "")
 
 
-def _id(said: Form, secret: str, key: Key, here: Installation, now: int) -> str:
+def id_of(said: Form, secret: str, key: Key, here: Installation, now: int) -> str:
     """That of the window before, where the same form came in it: a repetition may come across the turn."""
     window = now // WINDOW_MS
     before = repetition_id(said, secret, window - 1)
