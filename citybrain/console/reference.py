@@ -24,9 +24,7 @@ def document_intake(app: FastAPI) -> None:
             schema["components"]["schemas"]["Report"] = report
             one = {"$ref": "#/components/schemas/Report"}
             paths = schema["paths"]
-            paths["/api/v1/events"]["post"] = _operation(
-                "Report one event", one, {"202": "recorded", "200": "known"}
-            )
+            paths["/api/v1/events"]["post"] = _operation("Report one event", one, {"202": "recorded", "200": "known"})
             batch = {"type": "array", "items": one}
             paths["/api/v1/events/batch"] = {
                 "post": _operation("Report up to 10,000 events", batch, {"200": "results"})
