@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from citybrain.access import asking
@@ -43,6 +43,8 @@ from citybrain.store.database import StoreUnavailable
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
 STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
 COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch", "/cloudevents": "cloudevents"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch"}
 Door = Callable[[Request, Key], Awaitable[Response]]
 LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/events/batch": BATCH_BYTES,
@@ -134,7 +136,7 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         response = Problem(error.status_code, str(error.detail)).response()
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            response.headers["Allow"] = ", ".join(sorted(_allowed(request)))
+            response.headers["Allow"] = ", ".join(_allowed(request))
         return response
 
     @app.exception_handler(StoreUnavailable)
@@ -146,14 +148,15 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
         return Problem(422, "the store cannot take a value: a NUL character, or a number that is too large").response()
 
 
-def _allowed(request: Request) -> set[str]:
+def _allowed(request: Request) -> list[str]:
     """What this address takes, by whichever of the routes: the one that refuses knows only its own methods."""
-    path = request.scope["path"]
-    found = {"POST"} if path in COUNTED else set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.path_regex.match(path):
-            found |= route.methods or set()
-    return found or {"GET", "HEAD"}
+    scope, routes = request.scope, [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = {"POST"} if scope["path"] in COUNTED else set()
+    for method in METHODS:
+        asked = {**scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in routes):
+            found.add(method)
+    return sorted(found) or ["GET", "HEAD"]
 
 
 def _field(error: dict[str, Any]) -> tuple[str | int, ...]:

@@ -1,0 +1,93 @@
+"""Keys through the API: made and shown once, listed without them, ended; and when each was used last."""
+
+from typing import Any
+
+import pytest
+from desk import ADMIN, Desk
+from postgres import both_stores
+from starlette.testclient import TestClient
+
+from citybrain.api.key_uses import Uses
+from citybrain.api.keys import create, end, list_keys
+from citybrain.app import build
+from citybrain.keys import Key, Keyring, Role
+from citybrain.problem import Problem
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import keys
+
+pytestmark = both_stores
+
+
+def by_name(desk: Desk, state: str | None = None) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in list_keys(ADMIN, desk.here, state, None, 50)["items"]}
+
+
+def test_a_key_is_shown_once_and_its_use_is_written_down(desk: Desk) -> None:
+    made = create(ADMIN, desk.here, {"role": "worker", "name": "lin", "divisions": ["441402"], "days": 30})
+    listed = by_name(desk)["lin"]
+    assert made.pop("key") not in str(listed)
+    assert listed == made
+    assert (listed["divisions"], listed["state"], listed["used_at"]) == (["441402"], "valid", None)
+    keyring = Keyring(desk.here.store, desk.clock)
+    plain = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
+    desk.pass_time(minutes=1)
+    assert keyring.check(plain).name == "wang"
+    uses = Uses(desk.here.store, keyring)
+    uses.start()
+    uses.close()  # writes what is left
+    used = {row.name: row.used_at for row in desk.rows(keys)}
+    assert used["wang"] == desk.now
+    assert used["lin"] is None
+    desk.pass_time(days=31)
+    assert set(by_name(desk, "expired")) == {"lin"}
+    assert set(by_name(desk, "valid")) == {"wang"}
+
+
+def test_an_ended_key_is_told_apart_and_the_last_admin_is_not_ended(desk: Desk) -> None:
+    create(ADMIN, desk.here, {"role": "admin", "name": "liu"})
+    create(ADMIN, desk.here, {"role": "source", "name": "app"})
+    assert end("app", ADMIN, desk.here).status_code == 204
+    assert by_name(desk, "revoked")["app"]["revoked_at"]
+    with pytest.raises(Problem) as refused:
+        end("liu", ADMIN, desk.here)
+    assert refused.value.status == 409
+    assert by_name(desk)["liu"]["state"] == "valid"
+    told = [row.action for row in desk.rows(ledger, ledger.c.chain == "city")]
+    assert told == ["key.created", "key.created", "key.revoked"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"role": "king"}, "role"), ({"domains": ["war"]}, "domains"), ({"days": 0}, "days"), ({"x": 1}, "x"),
+        ({"duties": ["clerk"]}, "duties"), ({"datum": "mars"}, "datum"),
+    ],
+)  # fmt: skip
+def test_a_key_that_makes_no_sense_is_refused_by_field(desk: Desk, wrong: dict[str, Any], field: str) -> None:
+    with pytest.raises(Problem) as refused:
+        create(ADMIN, desk.here, {"role": "worker", "name": "lin"} | wrong)
+    assert (refused.value.status, refused.value.errors[0].field.split(".")[0]) == (422, field)
+    assert desk.rows(keys) == []
+
+
+def test_keys_are_for_the_administrator_and_their_list_for_the_auditor(desk: Desk) -> None:
+    for role in Role:
+        asker = Key(role, role, frozenset(), frozenset(), frozenset())
+        if role not in (Role.ADMIN, Role.AUDITOR):
+            with pytest.raises(Problem):
+                list_keys(asker, desk.here, None, None, 50)
+        if role is not Role.ADMIN:
+            with pytest.raises(Problem):
+                create(asker, desk.here, {"role": "worker", "name": "lin"})
+    assert list_keys(Key("shen", Role.AUDITOR, frozenset(), frozenset(), frozenset()), desk.here, None, None, 50)
+
+
+def test_a_405_says_what_the_address_takes(desk: Desk) -> None:
+    http = TestClient(build(desk.here))
+    for method, path, allowed in (
+        ("DELETE", "/api/v1/keys", "GET, POST"), ("DELETE", "/api/v1/events", "GET, POST"),
+        ("PUT", "/login", "GET, POST"), ("POST", "/static/x/console.css", "GET, HEAD"),
+        ("PUT", "/api/v1/endpoints/e1", "DELETE, GET, PATCH"), ("POST", "/api/v1/deliveries", "GET"),
+    ):  # fmt: skip
+        answer = http.request(method, path)
+        assert (answer.status_code, answer.headers.get("allow")) == (405, allowed), path
