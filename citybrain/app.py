@@ -44,7 +44,6 @@ EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
 STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
 COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch", "/cloudevents": "cloudevents"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch"}
 Door = Callable[[Request, Key], Awaitable[Response]]
 LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/events/batch": BATCH_BYTES,

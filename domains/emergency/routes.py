@@ -45,7 +45,7 @@ def _event(body: bytes, key: Key, here: Installation) -> tuple[dict[str, Any], A
     try:
         alert = decode(body)
     except XmlError as error:
-        raise refused(error.message, error.offset, error.line) from None
+        raise refused(error.message, error.offset, error.line or 1) from None
     return event_of(alert, _earlier(alert, key, here), here.domains[DOMAIN].catalogue.settings, here.city), alert
 
 
@@ -70,6 +70,6 @@ def _earlier(alert: Alert, key: Key, here: Installation) -> Earlier | None:
     if row is None:
         return None
     kind = here.type_of(DOMAIN, row.decided)
-    joins = kind is not None and kind.row.merge is not None and THREAD in kind.row.merge.attributes
+    joins = kind is not None and any(THREAD in rule.attributes for rule in kind.row.merge)
     thread = row.attributes.get(THREAD, row.source_event_id)
     return Earlier(thread, row.decided if joins else None, row.title, row.location)
