@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from citybrain.clock import rfc3339
 from citybrain.console.rendering import moment, place_path, type_name
 from citybrain.console.texts import listed, section, t, word
-from citybrain.console.why import department_name
+from citybrain.console.why import department_name, quoted
 from citybrain.installation import Installation
 
 Told = Mapping[str, Any]
@@ -107,5 +107,5 @@ def _time(ms: Any, here: Installation) -> str | None:
 def _winner(rule: str) -> str:
     kind, _, rest = rule.partition(":")
     if kind == "terms":
-        return t("story.by_terms", words=listed(t("joint.quoted", text=term) for term in rest.split(",")))
+        return t("story.by_terms", words=quoted(rest.split(",")))
     return t("why.by_rule", rule=rest) if kind == "rule" else t("why.by_posted") if kind == "posted" else rule

@@ -69,10 +69,10 @@ def _type(found: Part, domain: str, here: Installation) -> list[str]:
 
 def _words(found: Part) -> str:
     first = next((each for each in found.get("matched") or [] if each.get("terms") and not each.get("lost")), None)
-    return t("why.by_terms", words=_quoted(first["terms"])) if first else t("why.by_words")
+    return t("why.by_terms", words=quoted(first["terms"])) if first else t("why.by_words")
 
 
-def _quoted(terms: list[str]) -> str:
+def quoted(terms: list[str]) -> str:
     """A term of several parts is written with & in the pack."""
     return listed(t("joint.quoted", text=term.replace("&", t("why.and"))) for term in terms)
 
@@ -83,7 +83,7 @@ def _match(each: Part, domain: str, here: Installation) -> str:
         tests = t("joint.clause").join(_test(test) for test in each.get("when") or [])
         text = t("why.rule_held", rule=each.get("rule"), type=name) + (t("joint.aside", text=tests) if tests else "")
     else:
-        seen = _quoted(each.get("terms") or [])
+        seen = quoted(each.get("terms") or [])
         text = t("why.terms_held", words=seen, type=name) if seen else name
     if each.get("excluded_by"):
         text += t("joint.aside", text=t("joint.quoted", text=each["excluded_by"]))
