@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from citybrain.access import asking
 from citybrain.api import health, places, registers, roots, sessions, stream, vacancies
 from citybrain.casework import api as casework
-from citybrain.casework import attachment_api, explaining, silence_api
+from citybrain.casework import attachment_api, explaining, silence_api, taking_in
 from citybrain.console import pages, reference
 from citybrain.dispatch import api as dispatch
 from citybrain.editions import api as editions
@@ -77,7 +77,7 @@ def build(here: Installation) -> FastAPI:
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures
     later = (places, registers, vacancies, roots, sessions, stream, health, metrics, reference, pages)
     cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
-    for module in (reading, explaining, *cased, dispatch, editions, indicators, performance_api, *later):
+    for module in (reading, explaining, taking_in, *cased, dispatch, editions, indicators, performance_api, *later):
         app.include_router(module.routes)
     reference.document_intake(app)
     app.mount("/static", pages.static)

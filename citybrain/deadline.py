@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from geo.mistake import did_you_mean
 
 Clock = Literal["urgent", "working"]
+DayKind = Literal["workday", "makeup", "weekend", "holiday"]  # makeup: 调休, a working day that the week does not have
 Moments = NDArray[np.int64]
 
 # Seconds of each unit; a working day has as many as the city's calendar gives it.
@@ -50,6 +51,14 @@ class Limit:
     @property
     def clock(self) -> Clock:
         return clock_of(self.unit)
+
+
+class Day(NamedTuple):
+    """One day of a reckoning: what it is, and from when until when working time was counted on it."""
+
+    on: date
+    kind: DayKind
+    spans: tuple[tuple[datetime, datetime], ...]
 
 
 class _Spans(NamedTuple):
@@ -101,6 +110,11 @@ class Calendar:
     @cached_property
     def day_seconds(self) -> int:
         return sum(end - start for start, end in self._intervals) * 60
+
+    @property
+    def hours(self) -> list[tuple[str, str]]:
+        """Of a working day, as local times."""
+        return [(_clock(start), _clock(end)) for start, end in self._intervals]
 
     def is_working_day(self, day: date) -> bool:
         kind = self._days.get(day)
@@ -155,20 +169,31 @@ class Calendar:
             return self._datetime(int(self._advance(np.array([_micros(now)]), np.array([left]))[0]))
         return self._datetime(_micros(now) + left)
 
-    def describe(self, start: datetime, limit: Limit) -> dict[str, Any]:
-        """How a due time comes about, for explanations (JSON)."""
-        due = self.due(start, limit)
-        first, last = start.astimezone(self.zone).date(), due.date()
-        days = [first + timedelta(days) for days in range((last - first).days + 1)] if limit.clock == "working" else []
+    def days(self, since: datetime, until: datetime) -> list[Day]:
+        """Every day from one moment to the other with the working time that lies between them: what a working clock
+        counts, and what it leaves out."""
+        first, last = since.astimezone(self.zone).date(), until.astimezone(self.zone).date()
+        start, end = _micros(since), _micros(until)
+        spans = self._covering(np.array([start, end]))
+        counted: dict[date, list[tuple[datetime, datetime]]] = {}
+        for at in range(np.searchsorted(spans.closes, start, "right"), np.searchsorted(spans.opens, end, "left")):
+            opens = self._datetime(max(start, int(spans.opens[at])))
+            closes = self._datetime(min(end, int(spans.closes[at])))
+            counted.setdefault(opens.date(), []).append((opens, closes))
+        dates = (first + timedelta(number) for number in range((last - first).days + 1))
+        return [Day(each, self._kind(each), tuple(counted.get(each, ()))) for each in dates]
+
+    def unpublished(self, since: datetime, until: datetime) -> list[int]:
+        """The years between two moments for which no holidays are published yet; none where there never are any."""
         published = {day.year for day in self._days}
-        return {
-            "start": start.astimezone(self.zone).isoformat(),
-            "due_at": due.isoformat(),
-            "limit": {"amount": limit.amount, "unit": limit.unit},
-            "clock": limit.clock,
-            "skipped_days": sum(not self.is_working_day(day) for day in days),
-            "years_without_published_days": sorted({day.year for day in days} - published) if published else [],
-        }
+        years = range(since.astimezone(self.zone).year, until.astimezone(self.zone).year + 1)
+        return [year for year in years if year not in published] if published else []
+
+    def _kind(self, day: date) -> DayKind:
+        usual = day.weekday() in self._weekdays
+        if self.is_working_day(day):
+            return "workday" if usual else "makeup"
+        return "holiday" if usual else "weekend"
 
     def _due(self, start: Moments, limits: Sequence[Limit]) -> Moments:
         amounts = np.array([round(limit.amount * self._seconds(limit.unit) * _SECOND) for limit in limits], np.int64)
@@ -273,6 +298,10 @@ def _intervals(texts: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
     if not intervals:
         raise ValueError("working time has at least one interval such as 08:00-12:00")
     return intervals
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _minute_of_day(text: str) -> int:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from citybrain.casework import handling_clock
 from citybrain.casework.amendment import Amendment
 from citybrain.casework.case import OrderStatus, Status
+from citybrain.casework.hindrance import require_right
 from citybrain.casework.opening import LEVELS, dispatch_to
 from citybrain.casework.supervision import lapse, urge
 from citybrain.casework.turn import Turn
@@ -22,6 +23,7 @@ BEYOND = to_ms(datetime(YEARS.stop - 1, 1, 1, tzinfo=UTC))
 def file(amendment: Amendment, turn: Turn) -> None:
     """立案 by the acceptance clerk: what it is, has been decided; whose it is, the dispatcher decides."""
     _typed(amendment, turn)
+    _placed(amendment, turn)
     amendment.case["triage_reason"] = None
     amendment.leaves_triage = True
     amendment.note("filed", text=turn.request.text, type=amendment.case["type"], grade=amendment.case["grade"])
@@ -47,6 +49,7 @@ def dispatch(amendment: Amendment, turn: Turn) -> None:
     for code in request.assist:
         _department(code, "assist", turn)
     kind = _typed(amendment, turn)
+    _placed(amendment, turn)
     for order in amendment.active():
         amendment.cancel(order)
     if case["started_at"] is None:
@@ -59,7 +62,14 @@ def dispatch(amendment: Amendment, turn: Turn) -> None:
     amendment.leaves_triage = True
 
 
-def relocate(amendment: Amendment, turn: Turn) -> None:
+def _placed(amendment: Amendment, turn: Turn) -> None:
+    """Who files or dispatches may say in the same step where it is."""
+    if turn.request.location is not None:
+        require_right(turn.key, "relocate", turn.city.practice)
+        _place_anew(amendment, turn)
+
+
+def _place_anew(amendment: Amendment, turn: Turn) -> str | None:
     """The case's place is decided anew, and who is responsible there; an event itself is never edited."""
     case = amendment.case
     place = place_of(turn.request.location or {}, turn.installation)
@@ -68,6 +78,11 @@ def relocate(amendment: Amendment, turn: Turn) -> None:
     case.update({level: (place.get(level) or {}).get("code") for level in LEVELS})
     lead = turn.installation.responsible(case["domain"], case["type"], case)
     amendment.note("relocated", reason=turn.request.reason, before=before, place=place, responsible=lead)
+    return lead
+
+
+def relocate(amendment: Amendment, turn: Turn) -> None:
+    case, lead = amendment.case, _place_anew(amendment, turn)
     if case["status"] in (Status.DISPATCHED, Status.ACCEPTED) and lead and lead != case["lead"]:
         _change_lead(amendment, lead, "relocated")
         case["status"] = Status.DISPATCHED

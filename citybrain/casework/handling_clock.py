@@ -62,9 +62,9 @@ def suspend(amendment: Amendment, until: int, reason: str, city: City) -> None:
     """挂账: the clock stops; what was used up stays used up."""
     case = amendment.case
     case["suspended_from"], case["suspended_until"] = case["status"], until
-    case["left_seconds"], case["due_at"] = _left(case["due_at"], case["limit_unit"], amendment.at, city), None
+    case["left_seconds"], case["due_at"] = left_seconds(case["due_at"], case["limit_unit"], amendment.at, city), None
     for order in amendment.active():
-        left = _left(order["due_at"], unit_of(order, case), amendment.at, city)
+        left = left_seconds(order["due_at"], unit_of(order, case), amendment.at, city)
         amendment.change_order(order, left_seconds=left, due_at=None)
         amendment.tell("work_order.updated", order["id"])
     amendment.note("suspended", until=until, reason=reason, left_seconds=case["left_seconds"])
@@ -74,7 +74,7 @@ def resume(amendment: Amendment, city: City) -> None:
     """Back to the status before, on a clock that goes on with what was left."""
     case = amendment.case
     case["status"] = case["suspended_from"] or Status.DISPATCHED
-    case["due_at"] = _due_again(case["left_seconds"], case["limit_unit"], amendment.at, city)
+    case["due_at"] = due_again(case["left_seconds"], case["limit_unit"], amendment.at, city)
     case["left_seconds"] = None
     case["suspended_from"], case["suspended_until"] = None, None
     for order in amendment.active():
@@ -85,7 +85,7 @@ def resume(amendment: Amendment, city: City) -> None:
 
 def restart(amendment: Amendment, order: dict[str, Any], city: City) -> None:
     """One order's clock goes on with what was left of it."""
-    due_at = _due_again(order["left_seconds"], unit_of(order, amendment.case), amendment.at, city)
+    due_at = due_again(order["left_seconds"], unit_of(order, amendment.case), amendment.at, city)
     amendment.change_order(order, due_at=due_at, left_seconds=None)
 
 
@@ -103,14 +103,14 @@ def used_seconds(
     return round(first - sum(others))
 
 
-def _left(due_at: int | None, unit: str | None, at: int, city: City) -> int | None:
+def left_seconds(due_at: int | None, unit: str | None, at: int, city: City) -> int | None:
     """Clock seconds until due; negative when overdue already."""
     if due_at is None or unit is None:
         return None
     return round(city.calendar.remaining(to_datetime(due_at), to_datetime(at), clock_of(unit)))
 
 
-def _due_again(left: int | None, unit: str | None, at: int, city: City) -> int | None:
+def due_again(left: int | None, unit: str | None, at: int, city: City) -> int | None:
     if left is None or unit is None:
         return None
     return to_ms(city.calendar.resume(to_datetime(at), left, clock_of(unit)))

@@ -90,6 +90,31 @@ def _opened(
     row: Row[Any], decision: Decision, number: str, mute: Mute | None, known: Known, city: City, now: int
 ) -> Amendment:
     """A case in triage, or one that is filed and dispatched in one step, unless something mutes it."""
+    if decision.triage:
+        return in_triage(row, decision, number, RULES, now)
+    amendment = _of_event(row, decision, number, RULES, now)
+    case = amendment.case
+    winner = decision.explanation.get("winner")
+    case["related_to"] = known.done.get(decision.merge_key or "")
+    related = {"related_to": case["related_to"]} if case["related_to"] else {}
+    amendment.note("filed", event=row.id, type=decision.type, grade=decision.grade, rule=winner, **related)
+    if mute:
+        case.update(mute.columns)
+        amendment.note("muted", **mute.told)
+    else:
+        _dispatch(amendment, decision, city)
+    return amendment
+
+
+def in_triage(row: Row[Any], decision: Decision, number: str, actor: str, now: int) -> Amendment:
+    """A case that waits for a person."""
+    amendment = _of_event(row, decision, number, actor, now)
+    told = {"event": row.id, "type": decision.type, "grade": decision.grade}
+    amendment.note("triage", reason=decision.triage, **told)
+    return amendment
+
+
+def _of_event(row: Row[Any], decision: Decision, number: str, actor: str, now: int) -> Amendment:
     case: dict[str, Any] = BLANK | {
         "id": new_id(),
         "number": number,
@@ -108,20 +133,7 @@ def _opened(
         "last_event_at": now,
         **NOTHING_YET,
     }
-    amendment = Amendment(case, RULES, now)
-    if decision.triage:
-        amendment.note("triage", reason=decision.triage, event=row.id, type=decision.type, grade=decision.grade)
-        return amendment
-    winner = decision.explanation.get("winner")
-    case["related_to"] = known.done.get(decision.merge_key or "")
-    related = {"related_to": case["related_to"]} if case["related_to"] else {}
-    amendment.note("filed", event=row.id, type=decision.type, grade=decision.grade, rule=winner, **related)
-    if mute:
-        case.update(mute.columns)
-        amendment.note("muted", **mute.told)
-    else:
-        _dispatch(amendment, decision, city)
-    return amendment
+    return Amendment(case, actor, now)
 
 
 def _dispatch(amendment: Amendment, decision: Decision, city: City) -> None:

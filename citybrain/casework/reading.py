@@ -13,6 +13,7 @@ from citybrain.casework.case import OPEN, Status
 from citybrain.casework.hindrance import Situation, possible_actions
 from citybrain.casework.message import deadline
 from citybrain.casework.orders import orders_shown
+from citybrain.casework.reckoning import reckoning
 from citybrain.casework.relations import MUTED, muted_by, relations
 from citybrain.casework.supervision import STAGES
 from citybrain.city import City
@@ -172,6 +173,7 @@ def whole_case(tx: Connection, row: Row[Any], here: Installation, key: Key) -> d
         | {
             "explanation": _explanation(tx, opening, here) if opening else None,
             "actions": possible_actions(Situation(row._asdict(), now, city.practice, parts.get(row.id, ()))),
+            "reckoning": reckoning(tx, row, city),
             "relations": relations(tx, row, key, city),
             "muted": muted_by(tx, row, city),
             "appeals": appeals_of(tx, row.id, city),

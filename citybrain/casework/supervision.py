@@ -64,7 +64,7 @@ def look(amendment: Amendment, city: City) -> None:
 
 def _raised(of: dict[str, Any], now: int, city: City) -> Iterator[dict[str, Any]]:
     """Each level that a case or an order has come to."""
-    moments = _moments(of, city)
+    moments = moments_of(of, city)
     while of["supervision"] < len(moments) and moments[of["supervision"]] <= now:
         threshold = city.practice.thresholds[of["supervision"]]
         of["supervision"] += 1
@@ -74,7 +74,7 @@ def _raised(of: dict[str, Any], now: int, city: City) -> Iterator[dict[str, Any]
 def _raise_again(of: dict[str, Any], at: int, city: City) -> None:
     """What lies ahead again, since the due time was moved, is raised again."""
     if of["supervision"] and of["due_at"] is not None:
-        of["supervision"] = min(of["supervision"], sum(moment <= at for moment in _moments(of, city)))
+        of["supervision"] = min(of["supervision"], sum(moment <= at for moment in moments_of(of, city)))
 
 
 def _of_their_own(amendment: Amendment) -> list[dict[str, Any]]:
@@ -126,11 +126,11 @@ def _look_at(amendment: Amendment, city: City) -> int | None:
     if case["status"] not in IN_HAND:
         return None
     clocks = [case, *_of_their_own(amendment)] if case["due_at"] is not None else _of_their_own(amendment)
-    ahead = (moment for clock in clocks for moment in _moments(clock, city)[clock["supervision"] :][:1])
+    ahead = (moment for clock in clocks for moment in moments_of(clock, city)[clock["supervision"] :][:1])
     return min((moment for moment in ahead if moment < NEVER), default=None)
 
 
-def _moments(of: Mapping[str, Any], city: City) -> tuple[int, ...]:
+def moments_of(of: Mapping[str, Any], city: City) -> tuple[int, ...]:
     limit = (of["limit_amount"], of["limit_unit"])
     return threshold_moments(city.calendar, of["due_at"], *limit, city.practice.moments)
 

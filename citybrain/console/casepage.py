@@ -6,30 +6,23 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Query, Request, Response
-from sqlalchemy import select
 
 from citybrain.access import Here
-from citybrain.casework import reading
 from citybrain.casework.api import do_action
 from citybrain.casework.case import STEPS
-from citybrain.casework.hindrance import may
 from citybrain.city import City
-from citybrain.console import choices, story
+from citybrain.console import caseview
 from citybrain.console.appearance import local
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, problem_page, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
-from citybrain.console.texts import word
+from citybrain.console.triage import location_of
 from citybrain.dispatch.api import retry_delivery
 from citybrain.installation import Installation
-from citybrain.keys import Key, May, mask
+from citybrain.keys import Key, May
 from citybrain.problem import Problem, invalid
-from citybrain.store.tables import events, reporters
 
-# The order in which people look for them; whatever else the table of steps has comes after.
-ORDER = ("dispatch", "file", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
 TEXTS = ("department", "type", "reason", "responsible", "text", "into", "work_order", "against", "appeal", "what")
-AT_HAND = frozenset({"dispatch", "verify", "rework", "close", "resume", "reopen"})
 
 routes = page_routes()
 
@@ -64,6 +57,8 @@ def reload_after_problem(case_id: str, action: str, _key: Visitor) -> Response:
 @routes.post("/cases/{case_id}/{action}")
 def act(request: Request, case_id: str, action: str, key: Visitor, here: Here, fields: Posted) -> Response:
     back = local(one(fields, "back"), "")
+    if one(fields, "preview"):
+        return _page(request, key, here, case_id, Attempt(action, fields))
     try:
         case = do_action(here, key, case_id, action, body_of(action, fields, here.city))
     except Problem as problem:
@@ -86,7 +81,7 @@ def body_of(action: str, fields: Form, city: City) -> dict[str, Any]:
     version = one(fields, "version") or ""
     body: dict[str, Any] = {"version": int(version) if version.isdecimal() else 0}
     body |= {name: text for name in TEXTS if (text := one(fields, name))}
-    body |= {name: fields[name] for name in ("assist", "events") if name in fields}
+    body |= {name: fields[name] for name in ("assist", "events", "attachments") if name in fields}
     if until := one(fields, "until"):
         body["until"] = local_time(until, "until", city)
     if action == "verify":
@@ -95,7 +90,7 @@ def body_of(action: str, fields: Form, city: City) -> dict[str, Any]:
         body["upheld"] = one(fields, "upheld") == "true"
     if action == "grant":
         body["granted"] = one(fields, "granted") == "true"
-    if action == "relocate":
+    if action == "relocate" or (action in ("dispatch", "file") and location_of(fields)):
         body["location"] = location_of(fields)
     return body
 
@@ -109,83 +104,9 @@ def local_time(text: str, name: str, city: City) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=city.zone)).isoformat()
 
 
-_NUMBERS = {"lng": "degrees", "lat": "degrees", "accuracy_m": "metres"}
-
-
-def location_of(fields: Form) -> dict[str, Any]:
-    location: dict[str, Any] = {}
-    for name in _NUMBERS:
-        if text := one(fields, name):
-            try:
-                location[name] = float(text)
-            except ValueError:
-                raise invalid(f"location.{name}", "must be a number", _NUMBERS[name]) from None
-    location |= {name: text for name in ("datum", "address") if (text := one(fields, name))}
-    if codes := choices.chosen(fields):
-        location["division_codes"] = codes
-    return location
-
-
 def _page(
     request: Request, key: Key, here: Installation, case_id: str, attempt: Attempt, status: int = 200, done: str = ""
 ) -> Response:
-    with here.store.read() as tx:
-        row = reading.visible_case(tx, case_id, key, here.city)
-        case = reading.whole_case(tx, row, here, key)
-        mine = events.c.case_id == row.id
-        reported = select(reporters).join(events, events.c.id == reporters.c.event_id).where(mine)
-        people = {each["event_id"]: mask(dict(each)) for each in tx.execute(reported).mappings()}
-        located = {each.id: each.location for each in tx.execute(select(events.c.id, events.c.location).where(mine))}
-    actions = [name for name in case["actions"] if may(key, name, here.city.practice)]
-    if row.event_count < 2:
-        actions = [name for name in actions if name != "split"]
-    codes = {level: getattr(row, level) for level in ("county", "town", "village", "cell")}
-    context: dict[str, Any] = {}
-    if actions:
-        groups = choices.departments(here, row.domain, row.type, codes)
-        context = {
-            "groups": groups,
-            "helpers": choices.nearby(groups),
-            "suggested": _thought_responsible(case) or here.responsible(row.domain, row.type, codes) or "",
-            "types": choices.types(here, row.domain),
-            "regions": choices.regions(here.city),
-            "order_options": [(each["id"], _order_words(each)) for each in case["work_orders"]],
-            "appeal_options": [
-                (each["id"], f"{story.department_name(here, each['department'])}：{word('against', each['against'])}")
-                for each in case["appeals"]
-                if each["outcome"] is None
-            ],
-        }
-    return render(
-        request,
-        "case.html",
-        status,
-        case=case,
-        people=people,
-        located=located,
-        why=story.reasons(case["explanation"], row.domain, here),
-        happened=story.timeline(case["timeline"], row.domain, here),
-        limit=story.limit_text(case["deadline"]["limit"]) if case["deadline"] else "",
-        department=story.department_name(here, row.lead),
-        actions=sorted(actions, key=_order),
-        at_hand=AT_HAND,
-        attempt=attempt,
-        done=done if done in STEPS else "",
-        sent={each["work_order_id"]: each for each in case["deliveries"] if each["work_order_id"]},
-        **context,
-    )
-
-
-def _thought_responsible(case: dict[str, Any]) -> str | None:
-    """Whom the department named that returned it last."""
-    returned = [order for order in case["work_orders"] if case["status"] == order["status"] == "returned"]
-    return returned[-1]["responsible_department"] if returned else None
-
-
-def _order_words(order: dict[str, Any]) -> str:
-    role, status = word("order_role", order["role"]), word("order_status", order["status"])
-    return f"{order['department_name'] or order['department']}（{role}，{status}）"
-
-
-def _order(action: str) -> int:
-    return ORDER.index(action) if action in ORDER else len(ORDER) + [*map(str, STEPS)].index(action)
+    shown = caseview.shown(here, key, case_id, attempt.fields)
+    done = done if done in STEPS else ""
+    return render(request, "case.html", status, attempt=attempt, done=done, steps=STEPS, **shown)

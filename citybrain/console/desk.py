@@ -93,7 +93,7 @@ def fragment(
     found = {"items": rows, "next": None}
     return render(
         request, "_desk.html", cases=found, cards=numbers, newer=newer, asked_at=now, filters=filters, counted=counted,
-        titled=title(filters, here),
+        titled=title(filters, here), view=view_of(here),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from citybrain.console import (
     queuepage,
     reporting,
     signing,
+    triage,
     views,
     wallpage,
 )
@@ -37,6 +38,7 @@ for _page in (
     casemap,
     groundmap,
     casepage,
+    triage,
     eventpage,
     coveragepage,
     coverage_workbook,

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from citybrain.console import story
+from citybrain.console import why
+from citybrain.console.coverage_ladder import level_name
 from citybrain.console.rendering import moment, place_path, type_name
-from citybrain.console.texts import word
+from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation
 
 Told = Mapping[str, Any]
@@ -22,98 +23,107 @@ def of(told: Told, domain: str, here: Installation) -> Verdict | None:
     if told["explanation"] is None:
         return None
     if told["obstacle"]:
-        return Verdict("无法重算", [word("obstacle", told["obstacle"])], [])
+        return Verdict(t("verdict.obstacle"), [word("obstacle", told["obstacle"])], [])
     lines = [line for each in told["differences"] for line in _difference(each, domain, here)]
     number = len(told["differences"])
-    head = "结果相同：用现行规则重算，与当时的决定一致。" if told["same"] else f"用现行规则重算，有 {number} 处不同。"
+    head = t("verdict.same") if told["same"] else t("verdict.differs", n=number)
     return Verdict(head, lines, _notes(told))
 
 
 def _notes(told: Told) -> list[str]:
     then, now = told["explanation"]["basis"], told["basis_in_use"]
     if told["changed"]:
-        moved = "；".join(f"{word('basis', name)} {then[name]} → {now[name]}" for name in told["changed"])
-        notes = [f"当时的依据已有变化：{moved}。"]
+        moved = t("joint.clause").join(f"{word('basis', name)} {then[name]} → {now[name]}" for name in told["changed"])
+        notes = [t("verdict.changed", what=moved)]
     else:
-        notes = ["规则、部门、日历和边界与当时相同。"]
+        notes = [t("verdict.unchanged")]
     if not told["edition_kept"]:
-        notes.append(f"当时的边界版本 {then['edition']} 已不在数据目录，未能按它重新定位。")
+        notes.append(t("verdict.no_edition", edition=then["edition"]))
     return notes
 
 
 def _difference(each: Told, domain: str, here: Installation) -> list[str]:
-    because = "、".join(word("basis", cause) for cause in each["because"])
+    because = listed(word("basis", cause) for cause in each["because"])
     name, then, now = word("part", each["part"]), each["then"], each["now"]
     if each["part"] == "reasons":
         before, after = (
-            [*story.found_type(side, domain, here), *story.unfired(side, domain, here)] for side in (then, now)
+            [*why.found_type(side, domain, here), *why.unfired(side, domain, here)] for side in (then, now)
         )
-        lines = [f"当时：{line}" for line in before if line not in after]
-        lines += [f"现在：{line}" for line in after if line not in before]
-        return [f"{name}不同（{because}）", *lines]
+        lines = [t("verdict.then", what=line) for line in before if line not in after]
+        lines += [t("verdict.now", what=line) for line in after if line not in before]
+        return [t("verdict.reasons", part=name, because=because), *lines]
     if each["part"] in ("place", "place_in_use"):
-        return [f"{name}：{_place(then, now)}（{because}）"]
+        return [t("verdict.place", part=name, what=_place(then, now), because=because)]
     show = _SHOWN[each["part"]]
-    return [f"{name}：当时{show(then, domain, here)}，现在{show(now, domain, here)}（{because}）"]
+    both = {"then": show(then, domain, here), "now": show(now, domain, here)}
+    return [t("verdict.part", part=name, because=because, **both)]
 
 
 def _place(then: dict[str, Any], now: dict[str, Any]) -> str:
     """Both as paths where a unit differs, else what it is that differs."""
     paths = [" ".join(filter(None, [place_path(side), (side.get("cell") or {}).get("code")])) for side in (then, now)]
     if paths[0] != paths[1]:
-        return f"当时 {paths[0] or '未定位'}，现在 {paths[1] or '未定位'}"
-    return "、".join(word("of_place", name) for name in then) + "不同"
+        return t("verdict.paths", then=paths[0] or t("case.nowhere"), now=paths[1] or t("case.nowhere"))
+    return t("verdict.of_place", what=listed(word("of_place", name) for name in then))
 
 
 def _type(code: Any, domain: str, here: Installation) -> str:
-    return f"「{type_name(here, domain, code)}」"
+    return t("joint.quoted", text=type_name(here, domain, code))
 
 
 def _types(codes: Any, domain: str, here: Installation) -> str:
-    return "、".join(_type(code, domain, here) for code in codes or ()) or "无"
+    return listed(_type(code, domain, here) for code in codes or ()) or t("verdict.none")
 
 
 def _grade(found: Any, domain: str, here: Installation) -> str:
-    origin = story.origin(found.get("from"), here, domain)
-    return f" {word('grade', found['value'])} 级（{origin}）"
+    return why.grade_text(found["value"]) + t("joint.aside", text=why.origin(found.get("from"), here, domain))
 
 
 def _limit(found: Any, domain: str, here: Installation) -> str:
-    return f" {story.limit_text(found)}（{story.origin(found.get('from'), here, domain)}）" if found else "没有"
+    if not found:
+        return t("verdict.none")
+    return why.limit_text(found) + t("joint.aside", text=why.origin(found.get("from"), here, domain))
 
 
 def _conditions(codes: Any, domain: str, here: Installation) -> str:
     known = here.domains[domain].manifest.condition if domain in here.domains else []
     names = {row.code: row.name for row in known}
-    return "、".join(f"「{names.get(code, code)}」" for code in codes) or "无"
+    return listed(t("joint.quoted", text=names.get(code, code)) for code in codes) or t("verdict.none")
 
 
 def _duty(found: Any, _domain: str, here: Installation) -> str:
     asked = [found["duty"], *found["assist"]] if found["duty"] else []
-    return f" {'、'.join(asked)}（{here.city.level_name(found['level'])}起）" if asked else "没有"
+    if not asked:
+        return t("verdict.none")
+    return listed(asked) + t("joint.aside", text=t("verdict.from_level", level=level_name(here.city, found["level"])))
 
 
 def _lead(found: Any, _domain: str, here: Installation) -> str:
-    return f"「{story.department_name(here, found['lead'])}」" if found["lead"] else "没有"
+    return _department(found["lead"], here)
 
 
 def _departments(codes: Any, _domain: str, here: Installation) -> str:
-    return "、".join(f"「{story.department_name(here, code)}」" if code else "没有" for code in codes) or "没有"
+    return listed(_department(code, here) for code in codes) or t("verdict.none")
+
+
+def _department(code: str | None, here: Installation) -> str:
+    return t("joint.quoted", text=why.department_name(here, code)) if code else t("verdict.none")
 
 
 def _merge(found: Any, _domain: str, _here: Installation) -> str:
     if not found:
-        return "不归并"
-    by = {"device": "同一设备", "place": "同一位置"}.get(found["key"].partition("|")[0], "")
-    return f"{by}{story.merge_limits(found)}归并"
+        return t("verdict.no_merge")
+    by = found["key"].partition("|")[0]
+    return t(f"verdict.by_{by}" if by in ("device", "place") else "verdict.merges", within=why.merge_limits(found))
 
 
 def _triage(codes: Any, _domain: str, _here: Installation) -> str:
-    return "、".join(f"「{word('triage_reason', code)}」" for code in codes) or "直接派遣"
+    quoted = (t("joint.quoted", text=word("triage_reason", code)) for code in codes)
+    return listed(quoted) or t("verdict.dispatched")
 
 
 def _moment(text: Any, _domain: str, _here: Installation) -> str:
-    return f" {moment(text)}" if text else "没有"
+    return moment(text) or t("verdict.none")
 
 
 _SHOWN: dict[str, Callable[[Any, str, Installation], str]] = {

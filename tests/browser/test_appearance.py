@@ -20,7 +20,7 @@ DESK = {"viewport": {"width": 1440, "height": 900}}
 ABROAD = DESK | {"locale": "en-US", "timezone_id": "America/New_York"}
 JIAOLING = "441427"
 THERE: dict[str, Any] = {"lng": 116.1712, "lat": 24.6587, "datum": "wgs84"}
-PAGES = ["/", "/cases?q=x", "/queues", "/events", "/deliveries?status=failed", "/coverage", "/docs"]
+PAGES = ["/", "/cases?q=x", "/queues", "/events", "/deliveries?status=failed", "/coverage", "/report", "/docs"]
 PAGES += ["/coverage?division=441427&level=village", "/coverage?at=nonsense", "/events/none"]
 HEARD = ["aria-label", "title", "placeholder", "alt", "data-name"]
 # What a reader sees or hears, but for what is marked as Chinese; the API's descriptions have the Chinese terms too.
@@ -59,14 +59,15 @@ def operator(service: Service) -> str:
 
 @pytest.fixture(scope="module")
 def names() -> re.Pattern[str]:
-    """What the city and its catalogues call in Chinese whatever the reader's language: divisions, departments, classes
-    of types; and what people wrote in these tests."""
+    """What the city and its catalogues call in Chinese whatever the reader's language: divisions, cells,
+    departments, classes of types, conditions; and what people wrote in these tests."""
     city, domains = load_city(BUILTIN_CITY), load_domains()
     found = {division.name for level in city.levels for division in city.divisions.level(level)}
     found |= {city.name} | {department.name for department in city.departments.values()}
     kinds = [kind.row.class_ for domain in domains.values() for kind in domain.catalogue.types.values()]
+    kinds += [row.name for domain in domains.values() for row in domain.manifest.condition]
     longest_first = sorted({*found, *filter(None, kinds)}, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)) + "|路灯不亮\\w*")
+    return re.compile("|".join(map(re.escape, longest_first)) + r"|\d+网格|路灯不亮\w*")
 
 
 def report(service: Service, title: str) -> Any:
@@ -101,14 +102,14 @@ def chinese(page: Page, names: re.Pattern[str]) -> list[str]:
 
 
 def test_who_reads_english_finds_no_chinese_but_names(visits: Any, service: Service, names: Any) -> None:
-    report(service, "路灯不亮甲")
+    case = report(service, "路灯不亮甲")
     visit = visits(**ABROAD)
     visit.allowed += ["status of 404", "status of 422"]  # two pages tell of a mistake
     page = visit.page()
     page.goto(f"{service.url}/login")
     assert chinese(page, names) == []
     sign_in(page, service, service.key("admin", "jones", divisions=JIAOLING))
-    for path in PAGES:
+    for path in [*PAGES, f"/cases/{case['id']}", f"/events/{case['events'][0]['id']}"]:
         page.goto(service.url + path)
         expect(page.locator("html")).to_have_attribute("lang", "en")
         if page.locator("#live-state").count():

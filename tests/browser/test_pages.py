@@ -270,11 +270,13 @@ def test_conflict_says_who_acted_first_and_keeps_what_was_typed(
     expect(mine.get_by_text("此案件已更新")).to_be_visible()
     expect(mine.get_by_label("内容", exact=True)).to_be_focused()
     mine.get_by_role("button", name="备注", exact=True).click()
+    mine.get_by_role("button", name="立即执行").click()
     expect(mine.get_by_role("alert")).to_contain_text("li 已先行操作：备注")
     again = mine.request.get(mine.url)
     assert again.url == f"{service.url}/cases/{case_id}"
     expect(mine.get_by_label("内容", exact=True)).to_have_value("已电话联系居委会")
     mine.get_by_role("button", name="备注", exact=True).click()
+    mine.get_by_role("button", name="立即执行").click()
     expect(mine.locator(".timeline")).to_contain_text("已电话联系居委会")
 
 

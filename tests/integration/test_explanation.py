@@ -13,7 +13,7 @@ from citybrain.casework.explaining import explain_event
 from citybrain.casework.reading import case_of, whole_case
 from citybrain.casework.recomputation import recompute
 from citybrain.commands.explain import explain_event as dry_run
-from citybrain.console import story, verdict
+from citybrain.console import verdict, why
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.store.tables import events
@@ -117,10 +117,11 @@ def test_the_record_names_what_a_decision_rests_on(desk: Desk) -> None:
 
 def test_the_page_tells_which_rules_were_tried_and_why_they_did_not_hold(desk: Desk) -> None:
     event_id = decided(desk, {"domain": "fire", "attributes": SMOKE})
-    why = {part.head: part.lines for part in story.reasons(told(desk, event_id)["explanation"], "fire", desk.here)}
-    assert any("不成立：第" in line and "项条件不满足" in line for line in why["试过而不成立的规则"])
+    parts = why.of(told(desk, event_id)["explanation"], "fire", desk.here).tried
+    tried = {part.head: part.lines for part in parts}
+    assert any("不成立：第" in line and "项条件不满足" in line for line in tried["试过而不成立的规则"])
     version = desk.here.domains["fire"].manifest.domain.version
-    assert any(line.startswith(f"领域规则：{version} ") for line in why["决定的依据"])
+    assert any(line.startswith(f"领域规则：{version} ") for line in tried["决定的依据"])
 
 
 def test_the_explanation_stands_in_the_record_once_and_small(desk: Desk) -> None:

@@ -93,6 +93,8 @@ ACTIONS: list[tuple[str, str, Any, dict[str, int]]] = [
     ("GET", "/events/{event}", None, dict.fromkeys(READERS, 200) | {"source": 404, "worker": 404}),
     ("GET", "/events/{event}/explanation", None, dict.fromkeys(READERS, 200) | {"source": 404, "worker": 404}),
     ("POST", "/events/{event}/replay", None, {"operator": 409, "admin": 409}),
+    ("POST", "/events/{event}/take-in", None, {"operator": 409, "admin": 409}),
+    ("POST", "/events/{event}/refuse", {"reason": "误报"}, {"operator": 409, "admin": 409}),
     ("GET", "/queues", None, dict.fromkeys(READERS, 200)),
     ("GET", "/cases", None, dict.fromkeys(CASE_READERS, 200)),
     ("GET", "/cases/{case}", None, dict.fromkeys(CASE_READERS, 200)),

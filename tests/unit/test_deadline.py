@@ -248,22 +248,33 @@ def test_a_calendar_serves_any_year_in_any_order() -> None:
     assert calendar.resume(_at("2026-01-05 08:00"), -2610 * 8 * 3600, "working") == _at("2016-01-01 18:00")
 
 
-def test_explanation_names_the_days_that_do_not_count() -> None:
-    told = MEIZHOU.describe(_at("2026-09-30 16:00"), Limit(4, "working_hours"))
-    assert told == {
-        "start": "2026-09-30T16:00:00+08:00",
-        "due_at": "2026-10-08T10:00:00+08:00",
-        "limit": {"amount": 4, "unit": "working_hours"},
-        "clock": "working",
-        "skipped_days": 7,
-        "years_without_published_days": [],
-    }
-    assert MEIZHOU.describe(_at("2026-09-30 16:00"), Limit(4, "days"))["skipped_days"] == 0
+def test_days_name_what_counts_and_what_does_not() -> None:
+    due = MEIZHOU.due(_at("2026-09-30 16:00"), Limit(12, "working_hours"))
+    told = [(f"{day.on:%m-%d}", day.kind, [f"{a:%H:%M}-{b:%H:%M}" for a, b in day.spans])
+            for day in MEIZHOU.days(_at("2026-09-30 16:00"), due)]  # fmt: skip
+    assert told == [
+        ("09-30", "workday", ["16:00-18:00"]),
+        *((f"10-0{day}", kind, []) for day, kind in enumerate(["holiday", "holiday", "weekend", "weekend"], 1)),
+        *((f"10-0{day}", "holiday", []) for day in (5, 6, 7)),
+        ("10-08", "workday", ["08:00-12:00", "14:00-18:00"]),
+        ("10-09", "workday", ["08:00-10:00"]),
+    ]
+    assert [day.kind for day in MEIZHOU.days(_at("2026-10-10 08:00"), _at("2026-10-11 08:00"))] == ["makeup", "weekend"]
 
 
-def test_explanation_says_when_a_year_s_holidays_are_not_known_yet() -> None:
-    told = MEIZHOU.describe(_at("2026-12-31 16:00"), Limit(1, "working_days"))
-    assert told["years_without_published_days"] == [2027]
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 400_000), st.integers(1, 200))
+def test_the_days_of_a_limit_add_up_to_it(minute: int, hours: int) -> None:
+    start = _at("2025-12-20 00:00") + timedelta(minutes=minute)
+    spans = [
+        span for day in MEIZHOU.days(start, MEIZHOU.due(start, Limit(hours, "working_hours"))) for span in day.spans
+    ]
+    assert sum((end - begin for begin, end in spans), timedelta()) == timedelta(hours=hours)
+
+
+def test_years_whose_holidays_are_not_known_yet_are_named() -> None:
+    assert MEIZHOU.unpublished(_at("2026-12-31 16:00"), _at("2027-01-04 16:00")) == [2027]
+    assert MEIZHOU.unpublished(_at("2026-12-31 16:00"), _at("2026-12-31 18:00")) == []
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ if (wide) {
   );
   const chosen = address.chosenCase();
   if (chosen) queue.choose(chosen, "address");
-  fresh.onFresh(() => {
+  fresh.onFresh((ground) => {
+    if (ground) map.takeUp(ground);
     if (!mapped || performance.now() - mapLooked < MAP_EVERY) return;
     mapLooked = performance.now();
     map.look();

@@ -88,8 +88,11 @@ function take(fresh) {
   }
   newer = Number(fresh.querySelector(".rows").dataset.newer);
   tell();
-  for (const then of heard) then();
+  for (const then of heard) then(ground(fresh));
 }
+
+// The edition in use, as the server tells it now.
+const ground = (fresh) => JSON.parse(fresh.querySelector("[data-ground]").dataset.ground);
 
 const heard = [];
 export const onFresh = (then) => heard.push(then);

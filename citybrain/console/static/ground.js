@@ -16,22 +16,28 @@ const style = {
   cell: () => ({ color: ink("--edge"), weight: 0.5, opacity: 0.6, fill: false, interactive: false }),
 };
 
-// In a pane of their own where it is not the only ground of the map: then it looks different and has no names.
+// In a pane of their own where it is not the only ground of the map: then it looks different and has no names. Both
+// answer how what they drew is taken away again: a map that stays open comes to another edition.
 export async function outlines(map, ground, look = style, pane = "land") {
   const answer = await fetch(`/ground/${ground.edition}/outlines.json`).catch(() => null);
-  if (!answer?.ok) return;
+  if (!answer?.ok) return () => {};
   const shapes = await answer.json();
-  map.createPane(pane).style.zIndex = pane === "land" ? 300 : 290;
+  (map.getPane(pane) ?? map.createPane(pane)).style.zIndex = pane === "land" ? 300 : 290;
   const drawn = [];
   for (const [level, features] of Object.entries(shapes)) {
     const layer = L.geoJSON(features, { style: look[level], pane }).addTo(map);
-    drawn.push([level, layer]);
-    if (pane === "land") names(map, layer, level);
+    drawn.push([level, layer, pane === "land" ? names(map, layer, level) : () => {}]);
   }
   for (const [, layer] of [...drawn].reverse()) layer.bringToBack();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const [level, layer] of drawn) layer.setStyle(look[level]());
   });
+  return () => {
+    for (const [, layer, unnamed] of drawn) {
+      layer.remove();
+      unnamed();
+    }
+  };
 }
 
 function names(map, layer, level) {
@@ -51,11 +57,15 @@ function names(map, layer, level) {
   };
   map.on("zoomend", fit);
   fit();
+  return () => {
+    map.off("zoomend", fit);
+    labels.remove();
+  };
 }
 
 export function cells(map, ground) {
-  if (!ground.image) return;
-  map.createPane("cells").style.zIndex = 350;
+  if (!ground.image) return () => {};
+  (map.getPane("cells") ?? map.createPane("cells")).style.zIndex = 350;
   const image = L.imageOverlay(`/ground/${ground.edition}/cells.png`, ground.box, { pane: "cells", className: "cells" });
   const shapes = L.geoJSON([], { style: (feature) => style[feature.properties.level](), pane: "cells", renderer: L.canvas({ pane: "cells" }) });
   let asking;
@@ -77,4 +87,10 @@ export function cells(map, ground) {
   };
   map.on("moveend", fit);
   fit();
+  return () => {
+    map.off("moveend", fit);
+    asking?.abort();
+    image.remove();
+    shapes.remove();
+  };
 }

@@ -1,12 +1,16 @@
 // A case's page of its own: says that the case has changed and leaves the reader where they are; the countdown goes on.
 
 import { noted } from "./connection.js";
+import { decide } from "./deciding.js";
 import { morph } from "./morph.js";
 import { fetched } from "./page.js";
+import { wire } from "./places.js";
 import { listen } from "./stream.js";
+import { wire as wireTriage } from "./triage.js";
 
 const AT_LATEST = 30_000;
 const page = document.body.dataset;
+const main = document.getElementById("main");
 
 listen(page.visitor, page.types.split(" "), (message) => {
   const back = noted(message);
@@ -15,8 +19,26 @@ listen(page.visitor, page.types.split(" "), (message) => {
   else if (back) refresh();
 });
 
+decide(main, () => page.case, put);
+
+// What came back for a form: the case as it is now, this one or the one that it went into.
+function put({ page: fresh }) {
+  const now = fresh.getElementById("main");
+  if (!now) return;
+  main.replaceChildren(...now.childNodes);
+  const { case: id, version } = fresh.body.dataset;
+  if (id) {
+    Object.assign(page, { case: id, version });
+    history.replaceState(null, "", `/cases/${id}`);
+  }
+  wire(main);
+  wireTriage(main);
+  (main.querySelector(".said") ?? main).scrollIntoView({ block: "nearest" });
+}
+
 function announce() {
-  document.getElementById("updated").hidden = false;
+  const told = document.getElementById("updated");
+  if (told) told.hidden = false;
 }
 
 async function refresh() {

@@ -11,7 +11,8 @@ const CLOSE = 13; // the zoom at which a selected case is shown
 const FAR = 10.5; // and below: marks are smaller
 const PATIENCE = 8_000;
 
-const ground = JSON.parse(document.body.dataset.ground);
+let ground = JSON.parse(document.body.dataset.ground);
+let drawn = []; // promises of how to take it away again
 const told = document.getElementById("map-note");
 let map;
 let marks;
@@ -37,8 +38,7 @@ export function open(hearCase, hearPlace) {
   if (from) map.setView(from.at, from.zoom);
   else map.fitBounds(ground.box);
   map.setMaxBounds(L.latLngBounds(ground.box).pad(0.5));
-  outlines(map, ground);
-  cells(map, ground);
+  drawn = [outlines(map, ground), cells(map, ground)];
   map.createPane("marks").style.zIndex = 450;
   marks = L.layerGroup([], { pane: "marks" }).addTo(map);
   map.on("moveend", () => {
@@ -52,6 +52,17 @@ export function open(hearCase, hearPlace) {
   new ResizeObserver(() => map.invalidateSize({ animate: false })).observe(map.getContainer());
   look();
   return true;
+}
+
+// Another edition is in use since the page was made: its ground takes the place of the old one.
+export function takeUp(now) {
+  if (!map || now.edition === ground.edition) return;
+  ground = now;
+  const before = drawn;
+  drawn = [outlines(map, ground), cells(map, ground)];
+  map.setMaxBounds(L.latLngBounds(ground.box).pad(0.5));
+  document.querySelector(".ground-note").textContent = ground.note;
+  for (const each of before) Promise.resolve(each).then((remove) => remove());
 }
 
 function clicked({ latlng, containerPoint }) {

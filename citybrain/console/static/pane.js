@@ -1,10 +1,11 @@
 // The case on the right: the page of that case, inside the desk; or what lies at a clicked point. Of two questions only
 // the later one is answered.
 
-import { fetched, read } from "./page.js";
-import * as pending from "./pending.js";
+import { decide } from "./deciding.js";
+import { fetched } from "./page.js";
 import { wire } from "./places.js";
 import { say } from "./said.js";
+import { wire as wireTriage } from "./triage.js";
 
 const pane = document.getElementById("case-pane");
 const SOON = 60; // ms: who holds a key down passes over rows
@@ -56,6 +57,7 @@ function fill(nodes, fromTop) {
   pane.replaceChildren(...nodes);
   pane.removeAttribute("aria-busy");
   wire(pane);
+  wireTriage(pane);
   if (fromTop) pane.scrollTop = 0;
 }
 
@@ -85,34 +87,7 @@ pane.addEventListener("click", (event) => {
   openCase(shown);
 });
 
-pane.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (form.method !== "post") return;
-  event.preventDefault();
-  const id = shown;
-  if (pending.of(id)) return pending.tell(say("first"));
-  const action = form.closest("details")?.querySelector("summary").textContent ?? "";
-  const what = say("action_on", { action, title: pane.querySelector("h1").textContent });
-  form.closest("details")?.removeAttribute("open");
-  pending.add({
-    id,
-    what,
-    address: form.getAttribute("action"),
-    body: new URLSearchParams(new FormData(form)),
-    undone: () => id === shown && form.closest("details")?.setAttribute("open", ""),
-    done: (answer) => acted(id, what, answer),
-  });
-});
-
-// The answer to a form is the case's page; where another case is looked at by now, only a refusal is told.
-async function acted(id, what, answer) {
-  const fresh = answer && (await read(answer));
-  if (!fresh) return pending.tell(say("undelivered", { what }));
-  if (id === shown) put(fresh);
-  const refused = fresh.page.querySelector(".said, [role=alert]");
-  if (refused) pending.tell(say("refused", { what, why: refused.textContent.trim() }));
-  else pending.tell(say("acted", { what }));
-}
+decide(pane, () => shown, put);
 
 // Opens the form of an action and goes into it; answers the action's name where it is not possible now.
 export async function openAction(name) {

@@ -33,7 +33,7 @@ function tick() {
   show();
 }
 
-async function send({ address, body, done }) {
+export async function send({ address, body, done }) {
   const options = { method: "POST", body, headers: { Accept: "text/html" } };
   done(await fetch(address, options).catch(() => null));
 }
