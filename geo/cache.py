@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import shapely
 from geo.covering import Covering
 from geo.fault import Fault
 from geo.layer import Layer, objects
+from geo.mapped import Mapped, save
 from geo.raster import Raster
 
 Head = Mapping[str, Any]  # JSON: what belongs to the edition besides its ground
@@ -55,7 +56,7 @@ def write(path: Path, compiled: Compiled, head: Head) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as out:
-            np.savez(out, **arrays)
+            save(out, arrays)
             out.flush()
             os.fsync(out.fileno())
         os.replace(name, path)
@@ -76,7 +77,7 @@ def read(path: Path) -> tuple[Compiled, Head] | None:
             about = json.loads(str(arrays["about"]))
             layers = {level: _layer(level, arrays) for level in about["levels"]}
             current = about.get("drawn_by") == _drawing()
-            rasters = {level: _raster(level, arrays) for level in layers} if current else {}
+            rasters = _rasters(path, layers) if current else {}
             findings = tuple(Fault(**{**row, "spot": shapely.from_wkb(row["spot"])}) for row in about["findings"])
             compiled = Compiled(layers, rasters, findings)
         if not current:
@@ -94,15 +95,17 @@ def redrawn(layers: Mapping[str, Layer]) -> dict[str, Raster]:
     return {level: rasterise(Covering(layer.polygons)) for level, layer in layers.items()}
 
 
-def _raster(level: str, arrays: Any) -> Raster:
-    return Raster(*(arrays[f"{level}.{field}"] for field in _RASTER))
+def _rasters(path: Path, layers: Iterable[str]) -> dict[str, Raster]:
+    """A third of an edition's memory, and the same for every process that has it: none has its own."""
+    arrays = Mapped(path)
+    return {level: Raster(*(arrays[f"{level}.{field}"] for field in _RASTER)) for level in layers}
 
 
 @functools.cache
 def _drawing() -> str:
-    """Which code draws and reads rasters."""
+    """Which code draws rasters, lays them down and reads them."""
     here = Path(__file__).parent
-    texts = [(here / name).read_bytes() for name in ("covering.py", "raster.py", "rasterise.py")]
+    texts = [(here / name).read_bytes() for name in ("covering.py", "mapped.py", "raster.py", "rasterise.py")]
     return hashlib.sha256(b"".join(texts)).hexdigest()
 
 

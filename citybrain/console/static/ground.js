@@ -16,8 +16,8 @@ const style = {
   cell: () => ({ color: ink("--edge"), weight: 0.5, opacity: 0.6, fill: false, interactive: false }),
 };
 
-// In a pane of their own where it is not the only ground of the map: then it looks different and has no names.
-// Both answer how what they drew is taken away again: a map that stays open comes to another edition.
+// In a pane of their own where it is not the only ground of the map: then it looks different and has no names. Both
+// answer how what they drew is taken away again: a map that stays open comes to another edition.
 export async function outlines(map, ground, look = style, pane = "land") {
   const answer = await fetch(`/ground/${ground.edition}/outlines.json`).catch(() => null);
   if (!answer?.ok) return () => {};
