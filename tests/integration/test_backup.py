@@ -4,11 +4,12 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from crowd import post_until_answered
 from desk import Desk
-from postgres import Server, both_stores
+from postgres import Server, both_stores, only_sqlite
 from serving import Service, wait_until
 from sqlalchemy import select, text
 from steps import completed
@@ -104,6 +105,18 @@ def test_a_changed_byte_is_found_before_anything_is_written(
     with store.read() as tx:
         assert "events" not in tx.dialect.get_table_names(tx)
     store.close()
+
+
+@only_sqlite  # nothing is written
+def test_a_row_that_was_changed_in_a_sound_file_is_found_too(desk: Desk, tmp_path: Path, postgres: Server) -> None:
+    lived(desk)
+    file, forged = backup(desk.here.config, tmp_path, print), tmp_path / "forged.zip"
+    with ZipFile(file) as made, ZipFile(forged, "w") as other:
+        for name in made.namelist():
+            content = made.read(name)
+            other.writestr(name, content.replace(b'"grid"', b'"fire"', 1) if name == "events.jsonl" else content)
+    with pytest.raises(RestoreRefused, match="events is not what was backed up"):
+        restore(elsewhere(desk, "sqlite", tmp_path / "there", postgres), forged, print)
 
 
 def test_what_runs_is_backed_up_whole_and_goes_on_elsewhere(
