@@ -21,8 +21,10 @@ from sqlalchemy import event, insert, text
 from steps import BODIES, FIRE
 from wholeness import check_whole
 
+from citybrain.casework.amendment import load
 from citybrain.casework.case import STEPS
 from citybrain.casework.opening import open_cases
+from citybrain.casework.writing import StaleVersion, write
 from citybrain.dispatch import endpoint as endpoint_
 from citybrain.dispatch.api import retry_delivery
 from citybrain.indicators.activity import note_changes
@@ -146,6 +148,18 @@ def test_one_of_several_operators_acts_and_the_others_are_told(desk: Desk) -> No
     assert statuses(results) == {200: 1, 409: 5}
     assert all("acted first" in told.detail for told in results if isinstance(told, Problem))
     assert desk.case(case.id).version == case.version + 1
+
+
+def test_what_was_read_before_somebody_changed_it_is_never_written(desk: Desk) -> None:
+    """Nobody decides by such a reading, as rows are locked; if somebody did, it would not come to the store."""
+    case = desk.open()
+    with desk.here.store.write() as tx:
+        late = load(tx, case.id, "late", desk.now)
+    desk.act(case.id, "note", text="已电话联系")
+    late.note("noted", text="晚了")
+    with pytest.raises(StaleVersion), desk.here.store.write() as tx:
+        write(tx, [late], desk.here.city)
+    assert "late" not in {actor for actor, _ in desk.story(case.id)}
 
 
 def test_two_cases_merged_into_each_other_end_in_one_of_them(desk: Desk) -> None:
