@@ -45,11 +45,16 @@ def _event(body: bytes, key: Key, here: Installation) -> tuple[dict[str, Any], A
     try:
         alert = decode(body)
     except XmlError as error:
+<<<<<<< HEAD
         raise refused(error.message, error.offset, error.line or 1) from None
     return event_of(alert, _earlier(alert, key, here), here.domains[DOMAIN].catalogue.settings, here.city), alert
+=======
+        raise refused(error.message, error.offset, error.line) from None
+    return event_of(alert, earlier_of(alert, key, here), here.domains[DOMAIN].catalogue.settings, here.city), alert
+>>>>>>> formats
 
 
-def _earlier(alert: Alert, key: Key, here: Installation) -> Earlier | None:
+def earlier_of(alert: Alert, key: Key, here: Installation) -> Earlier | None:
     """The newest alert from the same source that this one refers to."""
     ids = [foreign_id(each.sender, each.identifier) for each in alert.references[-REFERENCES:]]
     if not ids:

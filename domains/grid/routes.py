@@ -153,8 +153,7 @@ def id_of(said: Form, secret: str, key: Key, here: Installation, now: int) -> st
 @routes.get("/tokens/{token}.{form}")
 def show_token(token: str, form: Format, request: Request, key: Reader, here: Here) -> Response:
     """Ids are given at once, so that a token is the id itself."""
-    found = _found(key, here, [events.c.id == token])
-    if not found:
+    if not requests_of(key, here, [events.c.id == token]):
         raise not_found("token")
     return answer(request, "service_requests", "request", [{"service_request_id": token, "token": token}])
 
@@ -162,10 +161,10 @@ def show_token(token: str, form: Format, request: Request, key: Reader, here: He
 @routes.get("/requests/{id_}.{form}")
 def show_request(id_: str, form: Format, request: Request, key: Reader, here: Here) -> Response:
     """One service request, in a list."""
-    found = _found(key, here, [events.c.id == id_])
-    if not found:
+    rows = requests_of(key, here, [events.c.id == id_])
+    if not rows:
         raise not_found("service request")
-    return _requests(request, found, here)
+    return _requests(request, rows, here)
 
 
 @routes.get("/requests.{form}")
@@ -185,18 +184,25 @@ def list_requests(
         wanted = _words(service_request_id)
         if len(wanted) > MOST:
             raise Problem(400, f"service_request_id: {len(wanted)} of them; ask for {MOST} at once at most")
-        return _requests(request, _found(key, here, [events.c.id.in_(wanted)]), here)
-    start, end = _span(start_date, end_date, here.clock())
-    lasting = [
-        events.c.received_at.between(start, end),
-        events.c.id.between(earliest_id(start - SKEW_MS), earliest_id(end + SKEW_MS)),
-    ]
+        return _requests(request, requests_of(key, here, [events.c.id.in_(wanted)]), here)
+    chosen = chosen_of(service_code, status)
+    return _requests(request, requests_of(key, here, lasting(start_date, end_date, here.clock()), chosen), here)
+
+
+def lasting(start_date: datetime | None, end_date: datetime | None, now: int) -> list[ColumnElement[bool]]:
+    """Ids begin with their time: they lead to the rows, and when each was received decides."""
+    start, end = _span(start_date, end_date, now)
+    found = [events.c.received_at.between(start, end), events.c.id >= earliest_id(start - SKEW_MS)]
+    return [*found, events.c.id < earliest_id(end + SKEW_MS)] if end_date else found
+
+
+def chosen_of(service_code: list[str] | None, status: list[str] | None) -> list[ColumnElement[bool]]:
     chosen: list[ColumnElement[bool]] = []
     if service_code:
         chosen.append(func.coalesce(cases.c.type, events.c.type).in_(_words(service_code)))
     if status:
         chosen.append(or_(*map(_of_status, _words(status))))
-    return _requests(request, _found(key, here, lasting, chosen), here)
+    return chosen
 
 
 def _words(given: list[str]) -> list[str]:
@@ -219,7 +225,7 @@ def _span(start_date: datetime | None, end_date: datetime | None, now: int) -> t
     return max(start, 0), max(end, 0)
 
 
-def _found(
+def requests_of(
     key: Key, here: Installation, of: Sequence[ColumnElement[bool]], chosen: Sequence[ColumnElement[bool]] = ()
 ) -> Sequence[Row[Any]]:
     """What the key may see of what the public may report; of what may be rare, no more rows are looked at than a page

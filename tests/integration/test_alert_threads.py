@@ -4,11 +4,14 @@ a cancellation of nothing, is on record and dispatched to nobody."""
 from typing import Any
 
 import pytest
+from alerts import alert
 from desk import Desk
 from postgres import both_stores
 
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.tables import cases, work_orders
+from domains.emergency.cap import decode
+from domains.emergency.routes import earlier_of
 
 pytestmark = both_stores
 RAIN = {"domain": "emergency", "title": "暴雨黄色预警", "location": {"division_code": "441402"}}
@@ -74,3 +77,13 @@ def test_what_is_no_actual_alert_is_recorded_and_dispatched_to_nobody(desk: Desk
     assert desk.rows(work_orders) == []
     assert {row.parent_id for row in desk.rows(cases)} == {None}
     assert desk.broken() == []
+
+
+def test_an_update_finds_the_newest_alert_on_record_that_it_refers_to(desk: Desk) -> None:
+    said(desk, message("Alert", source_event_id="a@b 1"), message("Update", source_event_id="a@b 2"))
+    refs = "a@b,1,2026-11-22T07:00:00+08:00 a@b,2,2026-11-22T07:30:00+08:00"
+    found = earlier_of(decode(alert(references=refs).encode()), desk.key, desk.here)
+    assert found is not None
+    assert (found.thread, found.type, found.title) == ("a@b 1", TYPE, RAIN["title"])
+    strange = alert(references="a@b,3,2026-11-22T07:00:00+08:00")
+    assert earlier_of(decode(strange.encode()), desk.key, desk.here) is None

@@ -5,10 +5,7 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import pytest
-from desk import Desk
 from serving import Answer, Service, wait_until
-
-from domains.grid.routes import id_of
 
 BASE = "/open311/v2"
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -103,16 +100,6 @@ def test_a_form_that_is_sent_again_is_one_request(shared_service: Service, app_k
     assert (first.status, again.status) == (201, 200)
     assert again.body == first.body
     assert post(shared_service, "json", app_key, description="另一件").body != first.body
-
-
-def test_a_form_that_comes_again_in_the_next_window_is_known_and_later_is_another(desk: Desk) -> None:
-    said = {name: [value] for name, value in HOLE.items()}
-    under = id_of(said, "secret", desk.key, desk.here, desk.now)
-    desk.report({"source_event_id": under})
-    desk.pass_time(minutes=10)
-    assert id_of(said, "secret", desk.key, desk.here, desk.now) == under
-    desk.pass_time(minutes=20)
-    assert id_of(said, "secret", desk.key, desk.here, desk.now) != under
 
 
 def test_an_idempotency_key_says_that_it_is_the_same(shared_service: Service, app_key: str) -> None:
