@@ -45,13 +45,8 @@ def _event(body: bytes, key: Key, here: Installation) -> tuple[dict[str, Any], A
     try:
         alert = decode(body)
     except XmlError as error:
-<<<<<<< HEAD
         raise refused(error.message, error.offset, error.line or 1) from None
-    return event_of(alert, _earlier(alert, key, here), here.domains[DOMAIN].catalogue.settings, here.city), alert
-=======
-        raise refused(error.message, error.offset, error.line) from None
     return event_of(alert, earlier_of(alert, key, here), here.domains[DOMAIN].catalogue.settings, here.city), alert
->>>>>>> formats
 
 
 def earlier_of(alert: Alert, key: Key, here: Installation) -> Earlier | None:
