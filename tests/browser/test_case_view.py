@@ -182,3 +182,12 @@ def test_a_quarantined_event_is_taken_in_and_becomes_a_case_in_triage(visits: An
     page.get_by_role("button", name="人工接收").click()
     expect(page.locator(".facts")).to_contain_text("自动处理失败，由人工接收")
     assert service.get(f"/api/v1/events/{event_id}")["state"] == "triage"
+
+
+def test_a_narrow_desk_has_its_map_and_a_click_on_the_ground_says_who_is_responsible(
+    visits: Any, service: Service, key: str
+) -> None:
+    page = visits(viewport={"width": 900, "height": 900}).signed_in(key)
+    opened(page, service, "/?map=15/24.56/115.9")
+    page.locator("#map").click(position={"x": 120, "y": 120})
+    expect(page.locator(".here")).to_contain_text(re.compile(r"网格单元.*谁负责什么", re.S))
