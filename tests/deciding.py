@@ -10,7 +10,7 @@ from desk import Desk
 from citybrain.casework.explaining import explanation_of
 from citybrain.city import City, load_city
 from citybrain.config import BUILTIN_CITY
-from citybrain.console import verdict
+from citybrain.console.case import verdict
 from citybrain.domain import Domain, Folder, load_folder
 
 SMOKE = {"device_id": "d1", "states": ["fire"], "component_type": 40, "running": True}

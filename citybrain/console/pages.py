@@ -2,32 +2,14 @@
 
 from fastapi import APIRouter
 
-from citybrain.console import (
-    appearance,
-    boundarypage,
-    bulkpage,
-    casemap,
-    casepage,
-    coverage_workbook,
-    coveragepage,
-    desk,
-    endpointform,
-    endpointlist,
-    endpointpage,
-    eventpage,
-    exporting,
-    groundmap,
-    keypage,
-    performancepage,
-    phone,
-    queuepage,
-    reporting,
-    signing,
-    triage,
-    views,
-    wallpage,
-)
+from citybrain.console import appearance, signing
+from citybrain.console.administration import endpointform, endpointlist, endpointpage, keypage
+from citybrain.console.case import casepage, eventpage, triage
+from citybrain.console.indicators import coverage_workbook, coveragepage, performancepage
+from citybrain.console.maps import boundarypage, casemap, groundmap
 from citybrain.console.rendering import FOLDER, OwnFiles, render
+from citybrain.console.report import phone, reporting
+from citybrain.console.workbench import bulkpage, desk, exporting, queuepage, views, wallpage
 
 __all__ = ["render", "routes", "static"]
 

@@ -18,7 +18,7 @@ from citybrain.access import installation_of
 from citybrain.city import City
 from citybrain.console.appearance import came_from, theme_of
 from citybrain.console.countdown import Countdown, countdown, span
-from citybrain.console.ground import demonstration_note
+from citybrain.console.maps.ground import demonstration_note
 from citybrain.console.texts import HTML, language, listed, named, section, t, table, word
 from citybrain.keys import May
 

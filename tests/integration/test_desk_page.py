@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from citybrain.app import build
 from citybrain.casework.followup import follow_up
-from citybrain.console.groundmap import view_of
+from citybrain.console.maps.groundmap import view_of
 from citybrain.keys import create_key
 
 MEIXIAN = {"lng": 116.40, "lat": 24.50, "datum": "wgs84"}

@@ -13,7 +13,7 @@ from citybrain.casework.explaining import explain_event
 from citybrain.casework.reading import case_of, whole_case
 from citybrain.casework.recomputation import recompute
 from citybrain.commands.explain import explain_event as dry_run
-from citybrain.console import verdict, why
+from citybrain.console.case import verdict, why
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.store.tables import events

@@ -18,8 +18,9 @@ from bench.past import Past
 from citybrain.casework import reading
 from citybrain.casework.followup import follow_up
 from citybrain.clock import now_ms
-from citybrain.console import cards, casemap
-from citybrain.console import desk as queue_page
+from citybrain.console.maps import casemap
+from citybrain.console.workbench import cards
+from citybrain.console.workbench import desk as queue_page
 from citybrain.dispatch.api import list_deliveries
 from citybrain.dispatch.delivery import anything_due, claim_due, held_count
 from citybrain.dispatch.turns import Turns

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from citybrain.casework.case import STEPS, Status
-from citybrain.console import exporting, problem_words
+from citybrain.console import problem_words
 from citybrain.console.texts import LANGUAGES, language, t, table, word
+from citybrain.console.workbench import exporting
 from citybrain.keys import Role
 from citybrain.routing.decision import TRIAGE
 

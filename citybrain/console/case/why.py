@@ -4,7 +4,7 @@ department that was tried."""
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from citybrain.console.coverage_ladder import level_name
+from citybrain.console.indicators.coverage_ladder import level_name
 from citybrain.console.rendering import moment, type_name
 from citybrain.console.texts import language, listed, named, section, t, word
 from citybrain.installation import Installation

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Row, select
 from citybrain.access import Here
 from citybrain.casework import reading
 from citybrain.clock import rfc3339
-from citybrain.console.cards import cards_of
-from citybrain.console.coverage_ladder import home
 from citybrain.console.door import Visitor, page_routes
-from citybrain.console.groundmap import view_of
-from citybrain.console.queuepage import by_domain
+from citybrain.console.indicators.coverage_ladder import home
+from citybrain.console.maps.groundmap import view_of
 from citybrain.console.rendering import render, static_version
+from citybrain.console.workbench.cards import cards_of
+from citybrain.console.workbench.queuepage import by_domain
 from citybrain.indicators.coverage import figures
 from citybrain.indicators.days import begin_of, day_of
 from citybrain.indicators.performance import RATES, Asked, performance, rates_of, total

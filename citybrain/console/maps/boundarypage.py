@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 
 from citybrain.access import Here
 from citybrain.console.door import Posted, Visitor, one, page_routes, same_token, see
-from citybrain.console.groundmap import view_of
+from citybrain.console.maps.groundmap import view_of
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.editions import listing

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from citybrain.clock import rfc3339
+from citybrain.console.case.why import department_name, quoted
 from citybrain.console.rendering import moment, place_path, type_name
 from citybrain.console.texts import listed, section, t, word
-from citybrain.console.why import department_name, quoted
 from citybrain.installation import Installation
 
 Told = Mapping[str, Any]

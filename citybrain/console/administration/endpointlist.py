@@ -10,11 +10,11 @@ from fastapi import Query, Request, Response
 
 from citybrain.access import Here
 from citybrain.clock import rfc3339
+from citybrain.console.case.why import department_name
 from citybrain.console.countdown import Countdown, clock_face
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.rendering import render
 from citybrain.console.texts import t
-from citybrain.console.why import department_name
 from citybrain.dispatch.api import delivery_queues, list_endpoints, visible, visible_endpoints
 from citybrain.dispatch.backlog import Backlog, backlogs
 from citybrain.dispatch.health import states

@@ -5,9 +5,9 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from citybrain.console.case.why import limit_text
 from citybrain.console.rendering import moment
 from citybrain.console.texts import listed, section, t, word
-from citybrain.console.why import limit_text
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Told = Mapping[str, Any]

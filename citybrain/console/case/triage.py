@@ -9,9 +9,10 @@ from fastapi import Query, Request, Response
 from citybrain.access import Here
 from citybrain.casework.hindrance import may
 from citybrain.casework.reading import visible_case
-from citybrain.console import choices, why
+from citybrain.console import choices
+from citybrain.console.case import why
 from citybrain.console.door import Form, Visitor, one, page_routes
-from citybrain.console.groundmap import view_of
+from citybrain.console.maps.groundmap import view_of
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.installation import Installation

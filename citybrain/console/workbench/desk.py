@@ -12,14 +12,14 @@ from sqlalchemy import Connection, func, select
 from citybrain.access import Here
 from citybrain.casework import reading
 from citybrain.casework.hindrance import may
-from citybrain.console.bulkpage import ACTIONS
-from citybrain.console.cards import cards_of
 from citybrain.console.choices import Option, domains_of, place_name, queue_places
 from citybrain.console.door import Visitor, page_routes, see
-from citybrain.console.filters import Filters, asked, counted, filters_of, href, title
-from citybrain.console.groundmap import view_of
+from citybrain.console.maps.groundmap import view_of
 from citybrain.console.rendering import render
-from citybrain.console.views import views_of
+from citybrain.console.workbench.bulkpage import ACTIONS
+from citybrain.console.workbench.cards import cards_of
+from citybrain.console.workbench.filters import Filters, asked, counted, filters_of, href, title
+from citybrain.console.workbench.views import views_of
 from citybrain.installation import Installation
 from citybrain.intake.reading import SKEW_MS
 from citybrain.keys import Key, May, cases_visible

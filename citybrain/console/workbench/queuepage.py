@@ -8,9 +8,9 @@ from citybrain.access import Here
 from citybrain.casework import reading
 from citybrain.console.choices import Option, domains_of, place_name, queue_places
 from citybrain.console.door import Visitor, page_routes
-from citybrain.console.filters import counted
 from citybrain.console.rendering import render
 from citybrain.console.texts import table
+from citybrain.console.workbench.filters import counted
 from citybrain.installation import Installation
 from citybrain.keys import UNLOCATED, Key, May
 

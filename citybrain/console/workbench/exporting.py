@@ -10,9 +10,9 @@ from citybrain.access import Here
 from citybrain.casework import reading
 from citybrain.console.countdown import countdown
 from citybrain.console.door import Visitor, page_routes
-from citybrain.console.filters import asked, filters_of, title
 from citybrain.console.rendering import domain_name, place_path, type_name
 from citybrain.console.texts import t, word
+from citybrain.console.workbench.filters import asked, filters_of, title
 from citybrain.indicators.sheet import CSV, XLSX, Cell, csv_of, xlsx_of
 from citybrain.installation import Installation
 from citybrain.keys import Key, May

@@ -9,11 +9,11 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from citybrain.access import Here
+from citybrain.console.case.why import department_name
 from citybrain.console.choices import place_name
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.rendering import domain_name, render
 from citybrain.console.texts import named, section, t
-from citybrain.console.why import department_name
 from citybrain.indicators.performance_api import By, Kind, Part, RateCode, ask, evaluation, show_behind
 from citybrain.installation import Installation
 from citybrain.keys import UNLOCATED, May

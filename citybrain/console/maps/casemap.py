@@ -14,9 +14,9 @@ from citybrain.casework import reading
 from citybrain.casework.case import Status
 from citybrain.console.choices import domains_of
 from citybrain.console.door import Visitor, page_routes
-from citybrain.console.filters import Filters, asked, filters_of
-from citybrain.console.groundmap import Box, box_of
+from citybrain.console.maps.groundmap import Box, box_of
 from citybrain.console.rendering import HEADERS, render
+from citybrain.console.workbench.filters import Filters, asked, filters_of
 from citybrain.installation import Installation
 from citybrain.intake.placing import place_of
 from citybrain.keys import Key, May, cases_visible

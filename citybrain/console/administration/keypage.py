@@ -8,13 +8,13 @@ from fastapi import Query, Request, Response
 
 from citybrain.access import Here
 from citybrain.api import keys as api
+from citybrain.console.administration.endpointform import places
+from citybrain.console.case.why import department_name
 from citybrain.console.choices import Group, Option, place_name
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, problem_page, see
-from citybrain.console.endpointform import places
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.console.texts import named, section
-from citybrain.console.why import department_name
 from citybrain.installation import Installation
 from citybrain.keys import May
 from citybrain.listing import Cursor

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from citybrain.access import Here
 from citybrain.clock import rfc3339, to_datetime
-from citybrain.console.casepage import Attempt, local_time
+from citybrain.console.administration.endpointlist import SHAPES, host, left
+from citybrain.console.case.casepage import Attempt, local_time
+from citybrain.console.case.why import department_name
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, see
-from citybrain.console.endpointlist import SHAPES, host, left
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
 from citybrain.console.texts import section
-from citybrain.console.why import department_name
 from citybrain.dispatch import api
 from citybrain.dispatch.backlog import backlogs
 from citybrain.dispatch.endpoint import OVERLAP_MS, find, sign_until

@@ -9,8 +9,8 @@ from fastapi import Query, Request, Response
 from citybrain.access import Here
 from citybrain.casework.explaining import explain_event
 from citybrain.casework.taking_in import Refusal, refuse, take_in
-from citybrain.console import story, verdict, why
-from citybrain.console.caseground import ground_of
+from citybrain.console.case import story, verdict, why
+from citybrain.console.case.caseground import ground_of
 from citybrain.console.choices import domains_of, queue_places
 from citybrain.console.door import Posted, Visitor, one, page_routes, see
 from citybrain.console.problem_words import in_words

@@ -25,7 +25,7 @@ from PIL import Image
 
 from citybrain.access import Here
 from citybrain.console.door import Visitor, page_routes
-from citybrain.console.ground import demonstration_note
+from citybrain.console.maps.ground import demonstration_note
 from citybrain.console.rendering import FOR_GOOD
 from citybrain.editions import listing
 from citybrain.installation import Installation

@@ -10,8 +10,9 @@ from citybrain.casework import attachments, reading
 from citybrain.casework.case import OPEN
 from citybrain.casework.hindrance import may
 from citybrain.casework.relations import suggestions
-from citybrain.console import choices, reckoned, story, triage, why
-from citybrain.console.caseground import ground_of
+from citybrain.console import choices
+from citybrain.console.case import reckoned, story, triage, why
+from citybrain.console.case.caseground import ground_of
 from citybrain.console.door import Form
 from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation

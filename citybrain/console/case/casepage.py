@@ -11,12 +11,12 @@ from citybrain.access import Here
 from citybrain.casework.api import do_action
 from citybrain.casework.case import STEPS
 from citybrain.city import City
-from citybrain.console import caseview
 from citybrain.console.appearance import local
+from citybrain.console.case import caseview
+from citybrain.console.case.triage import location_of
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, problem_page, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
-from citybrain.console.triage import location_of
 from citybrain.dispatch.api import retry_delivery
 from citybrain.installation import Installation
 from citybrain.keys import Key, May

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from citybrain.console import why
-from citybrain.console.coverage_ladder import level_name
+from citybrain.console.case import why
+from citybrain.console.indicators.coverage_ladder import level_name
 from citybrain.console.rendering import moment, place_path, type_name
 from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 
 from citybrain.access import Here
-from citybrain.console.coverage_ladder import level_name
-from citybrain.console.coveragepage import Asked, Table, told_of
 from citybrain.console.door import Visitor, page_routes
-from citybrain.console.exporting import attached
+from citybrain.console.indicators.coverage_ladder import level_name
+from citybrain.console.indicators.coveragepage import Asked, Table, told_of
 from citybrain.console.texts import language, listed, named, t
+from citybrain.console.workbench.exporting import attached
 from citybrain.indicators.scope import Scope
 from citybrain.indicators.sheet import XLSX, Cell, xlsx_of
 from citybrain.keys import May

@@ -9,12 +9,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from citybrain.access import Here, json_body
-from citybrain.console import appicon, reporting
 from citybrain.console.appearance import theme_of
 from citybrain.console.choices import domains_of
 from citybrain.console.door import Visitor, page_routes
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import FOLDER, HEADERS, address_of, static_version
+from citybrain.console.report import appicon, reporting
 from citybrain.console.texts import language, named, t
 from citybrain.keys import May
 from citybrain.problem import FieldError, Problem, field_errors, not_found

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select
 
 from citybrain.access import Here
 from citybrain.city import City
-from citybrain.console.coverage_ladder import Standing, home, level_name
-from citybrain.console.coverage_map import FOCUSED, STEPS, drawing, shade
 from citybrain.console.door import Visitor, page_routes
-from citybrain.console.history_chart import chart
+from citybrain.console.indicators.coverage_ladder import Standing, home, level_name
+from citybrain.console.indicators.coverage_map import FOCUSED, STEPS, drawing, shade
+from citybrain.console.indicators.history_chart import chart
 from citybrain.console.rendering import render
 from citybrain.indicators import snapshots
 from citybrain.indicators.coverage import Figures, answer, figures

@@ -15,11 +15,11 @@ from citybrain.access import Here
 from citybrain.casework import verifying
 from citybrain.clock import rfc3339
 from citybrain.console import choices
-from citybrain.console.casepage import local_time
+from citybrain.console.case.casepage import local_time
+from citybrain.console.case.triage import location_of
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, see
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
-from citybrain.console.triage import location_of
 from citybrain.installation import Installation
 from citybrain.intake.api import Intake
 from citybrain.keys import Key, May, events_visible

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from citybrain.access import Here
 from citybrain.console.door import Posted, Visitor, one, page_routes, see
-from citybrain.console.filters import ASKED, href
+from citybrain.console.workbench.filters import ASKED, href
 from citybrain.keys import Key, May
 from citybrain.problem import Problem, invalid
 from citybrain.store.upsert import insert_or

@@ -1,0 +1,1 @@
+"""Coverage and evaluation as pages, maps and workbooks."""

@@ -1,0 +1,1 @@
+"""The ground below the maps, the cases on it, and its editions."""
