@@ -135,7 +135,6 @@ cases = Table(
     Column("triage_reason", Text),
     # What further reports of the same thing have too, by each rule of its type.
     Column("merge_key", Text),
-    Column("second_key", Text),
     Column("merged_into", Id),
     Column("event_count", Integer, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
@@ -172,6 +171,7 @@ cases = Table(
     Column("silence_id", Id),
     Column("inhibited_by", Id),
     Column("asked", Json),  # an extension or a suspension that waits for an answer: what, until when, why, who, when
+    Column("second_key", Text),
 )
 for _key in ("merge_key", "second_key"):
     _merging = text(f"{_key} IS NOT NULL")

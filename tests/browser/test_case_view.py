@@ -78,8 +78,9 @@ def test_the_deadline_can_be_checked_by_hand_and_every_rule_that_was_tried_is_to
 def test_photos_stand_side_by_side_and_the_same_thing_is_merged_with_one_press(
     visits: Any, service: Service, key: str
 ) -> None:
-    other = report(service, title="路灯不亮，并案甲")["case_id"]
-    case_id = report(service, title="暂无名目之事，并案乙")["case_id"]
+    alone = JIANGNAN | {"lat": JIANGNAN["lat"] + 0.006}  # where no other test of the running installation reports
+    other = report(service, title="路灯不亮，并案甲", location=alone)["case_id"]
+    case_id = report(service, title="暂无名目之事，并案乙", location=alone)["case_id"]
     for kind in ("before", "after"):
         path = f"/api/v1/cases/{case_id}/attachments?kind={kind}"
         assert service.call("POST", path, picture("JPEG", (64, 40 + len(kind))), service.admin_key).status in (200, 201)

@@ -27,7 +27,7 @@ def test_another_grade_of_a_type_is_named_and_nothing_else(desk: Desk, tmp_path:
     assert answer["changed"] == ["rules"]
     said = lines(desk, answer, "fire")
     assert "有 1 处不同" in said
-    assert "等级：当时 Ⅱ 级（按类型），现在 Ⅰ 级（按类型）（领域规则）" in said
+    assert "等级：当时Ⅱ 级（重大）（按类型），现在Ⅰ 级（特别重大）（按类型）（领域规则）" in said
 
 
 def graver(text: str, head: str) -> str:

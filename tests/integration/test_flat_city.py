@@ -187,6 +187,6 @@ def test_reasons_call_the_levels_as_the_city_does(desk: Desk, pages: TestClient)
     case = desk.open(location={"division_code": COUNCIL}, **FIRE)
     page = pages.get(f"/cases/{case.id}").text
     assert "Council District 12：没有登记" in page
-    assert "全市：" in page
+    assert "Baltimore：Baltimore City Fire Department" in page
     hood = desk.open(location={"division_code": HOOD}, **FIRE)
     assert "Council district：没有登记" in pages.get(f"/cases/{hood.id}").text
