@@ -19,7 +19,7 @@ from citybrain.dispatch.address import AllowList
 from citybrain.dispatch.delivery import LEASE_MS, Attempt, anything_due, claim_due, settle
 from citybrain.dispatch.lane import Lane
 from citybrain.dispatch.pouch import Pouch
-from citybrain.dispatch.sender import TIMEOUT_SECONDS, Outcome, Outgoing, Sender
+from citybrain.dispatch.sender import LATE, TIMEOUT_SECONDS, Outgoing, Sender
 from citybrain.dispatch.turns import Turns
 from citybrain.installation import Installation
 from citybrain.queue import DISPATCH
@@ -36,7 +36,6 @@ STOP_SECONDS = 4.0
 NAMES_AT_ONCE = 64
 
 Claimed = tuple[Any, Outgoing]  # a row, or a `Claim`
-LATE = Outcome("late", None, None, None, 0.0)
 
 
 def deliver() -> None:
@@ -139,7 +138,7 @@ class PostRoom:
             task.add_done_callback(self._sending.discard)
 
     async def _send(self, row: Any, outgoing: Outgoing, begin_by: float) -> None:
-        outcome = LATE if time.monotonic() > begin_by else await self._sender.send(outgoing)
+        outcome = await self._sender.send(outgoing, begin_by)
         lane = self._lanes[row.endpoint_id]
         lane.ended(outcome)
         self._ended.append(Attempt(row, outcome, self._here.clock() - round(outcome.duration_ms)))

@@ -14,11 +14,13 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from importlib.metadata import version
+from math import inf
 from types import TracebackType
 from typing import Literal, Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
+from aiohttp.payload import BytesPayload
 from yarl import URL
 
 from citybrain.dispatch.address import AddressRefused, AllowList
@@ -68,6 +70,25 @@ class Outcome:
     duration_ms: float
 
 
+LATE = Outcome("late", None, None, None, 0.0)
+
+
+class Body(BytesPayload):
+    """Is written only until `write_by` (time.monotonic): a process that stood still since it signed the message may
+    have lost it to another one meanwhile, and comes to the writing before it notices any timeout."""
+
+    def __init__(self, value: bytes, write_by: float) -> None:
+        super().__init__(value)
+        self._write_by = write_by
+        self.late = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if time.monotonic() > self._write_by:
+            self.late = True
+            raise TimeoutError
+        await super().write_with_length(writer, content_length)
+
+
 class Sender:
     """Posts messages over one pool of kept connections. Belongs to the event loop it first sends on."""
 
@@ -96,17 +117,20 @@ class Sender:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, message: Outgoing) -> Outcome:
-        """One attempt, at most `timeout` seconds. Raises only cancellation."""
+    async def send(self, message: Outgoing, begin_by: float = inf) -> Outcome:
+        """One attempt, at most `timeout` seconds; none after `begin_by` (time.monotonic). Raises only cancellation."""
+        if time.monotonic() > begin_by:
+            return LATE
         started = time.perf_counter()
         try:
             headers = self._headers(message)
         except ValueError as error:
             return Outcome("refused", None, f"message: {error}", None, 0.0)
+        body = Body(message.body, begin_by + self._timeout)
         try:
-            status, retry_after = await self._post(self._address(message.url), message.body, headers)
+            status, retry_after = await self._post(self._address(message.url), body, headers)
         except Exception as error:
-            return _failed(error, _since(started))
+            return LATE if body.late else _failed(error, _since(started))
         return _answered(status, retry_after, self._clock(), _since(started))
 
     def _headers(self, message: Outgoing) -> dict[str, str]:
@@ -117,7 +141,7 @@ class Sender:
             SIGNATURE_HEADER: sign(message.secrets, message.id, timestamp, message.body, message.signatures),
         }
 
-    async def _post(self, address: URL, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
+    async def _post(self, address: URL, body: Body, headers: dict[str, str]) -> tuple[int, str | None]:
         if self._session is None:
             self._session = self._new_session()
         deadline = asyncio.get_running_loop().time() + self._timeout

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from yarl import URL
 
 from citybrain.dispatch.address import AllowList
-from citybrain.dispatch.sender import Outcome, Outgoing, Sender, backoff
+from citybrain.dispatch.sender import LATE, Outcome, Outgoing, Sender, backoff
 from citybrain.dispatch.signature import new_secret
 
 LOOPBACK = AllowList.parse("127.0.0.1")
@@ -128,6 +128,26 @@ def test_each_attempt_is_signed_with_its_own_time_and_the_same_id() -> None:
 
     asyncio.run(go())
     assert seen == [("msg_1", "1000"), ("msg_1", "1060")]
+
+
+def test_a_process_that_stood_still_after_it_signed_a_message_does_not_send_it() -> None:
+    """Its claim has ended, and another worker has the message."""
+    seen = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers["webhook-id"])
+        return web.Response(status=204)
+
+    def clock() -> float:
+        time.sleep(0.5)
+        return time.time()
+
+    async def go() -> Outcome:
+        async with _receiver(answer) as url, Sender(LOOPBACK, timeout=0.2, clock=clock) as sender:
+            return await sender.send(_message(url), time.monotonic() + 0.1)
+
+    assert asyncio.run(go()) == LATE
+    assert seen == []
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
