@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-again test-long second-city phrases check bench bench-short bench-place bench-codecs \
-        bench-endpoints bench-hours bench-desk faults faults-short lock clean help
+.PHONY: run test test-browser test-long test-again second-city phrases check bench bench-short bench-place \
+        bench-codecs bench-endpoints bench-hours bench-desk faults faults-short lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -12,14 +12,19 @@ help:            ## this list
 run: $(VENV)/.run ## install into .venv and start everything with a demonstration stream
 	@exec $(BIN)/citybrain up --demo
 
-test: $(VENV)/.dev ## install and run the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: $(VENV)/.dev ## install and run the test suite, without what the next two run
+	$(PYTEST)
+
+test-browser: $(VENV)/.dev ## the pages in a real browser (four minutes)
+	$(PYTEST) -m browser
+
+test-long: $(VENV)/.dev ## the tests that take longest: many events, several hosts, benches (four minutes)
+	$(PYTEST) -m long
 
 test-again:      ## the tests that failed last, one after the other with nothing beside them
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1
-
-test-long: $(VENV)/.dev ## the tests that take longest: many events, several hosts, benches (two minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
+	$(BIN)/python -m pytest -m "" --last-failed --last-failed-no-failures none --maxfail 1
 
 second-city: $(VENV)/.dev ## another city's pack with 10,000 of its real requests, and how well places agree
 	$(BIN)/python -m pytest -s tests/acceptance/test_second_city.py

@@ -43,6 +43,7 @@ def says(service: Service, division: str, industry: str = "fire", **asked: str) 
     return row_of(service.page(f"/coverage?division={division}{query}"), STORIES[industry])
 
 
+@pytest.mark.long
 def test_coverage_follows_the_work(new_service: Any, receiver: Receiver, tmp_path: Path) -> None:
     pack = tmp_path / "city"
     shutil.copytree(BUILTIN_CITY, pack)

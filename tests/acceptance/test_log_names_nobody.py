@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
 from postgres import only_postgresql
 from serving import Receiver, Service, wait_until
 
@@ -55,6 +56,7 @@ def report(number: int, domain: str, **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
+@pytest.mark.long
 def test_no_process_writes_down_who_reported_what(new_service: Any, receiver: Receiver, tmp_path: Path) -> None:
     folder = tmp_path / "sorrow"
     folder.mkdir()

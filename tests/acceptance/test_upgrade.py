@@ -52,6 +52,7 @@ def next_version(tmp_path: Path) -> Any:
 
 
 @both_stores
+@pytest.mark.long
 def test_a_store_is_migrated_while_events_come_in(new_service: Any, next_version: Any) -> None:
     service: Service = new_service()
     service.start("--workers", "1")

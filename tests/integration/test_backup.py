@@ -119,6 +119,7 @@ def test_a_row_that_was_changed_in_a_sound_file_is_found_too(desk: Desk, tmp_pat
         restore(elsewhere(desk, "sqlite", tmp_path / "there", postgres), forged, print)
 
 
+@pytest.mark.long
 def test_what_runs_is_backed_up_whole_and_goes_on_elsewhere(
     new_service: Any, new_desk: Any, tmp_path: Path, empty_url: str
 ) -> None:

@@ -12,7 +12,7 @@ from serving import Answer, Service
 
 EVENTS, LOCATE = "/api/v1/events", "/api/v1/locate"
 LEVELS = ("county", "town", "village", "cell")
-DABU = "441422"
+VILLAGE = "441422114201"
 SORTS = ("newest", "oldest", "due", "grade", "updated")
 
 
@@ -225,23 +225,23 @@ def test_pages_have_one_to_five_hundred_items(shared_service: Service, path: str
 
 @pytest.fixture(scope="module")
 def walker(shared_service: Service) -> str:
-    """An operator of a county that no other test uses, with 57 events and as many cases in it."""
-    source = shared_service.key("source", "dabu")
-    batch = [_dabu(number) for number in range(57)]
+    """An operator of a village that no other test uses, with 57 events and as many cases in it."""
+    source = shared_service.key("source", "walker")
+    batch = [_there(number) for number in range(57)]
     assert shared_service.post("/api/v1/events/batch", batch, source)["accepted"] == 57
-    operator = shared_service.key("operator", "op-dabu", divisions=DABU)
+    operator = shared_service.key("operator", "op-walker", divisions=VILLAGE)
     shared_service.until("/api/v1/cases?limit=500", lambda page: len(page["items"]) == 57, 60, operator)
     return operator
 
 
-def _dabu(number: int) -> dict[str, Any]:
+def _there(number: int) -> dict[str, Any]:
     return {
         "source_event_id": f"walk-{number}",
         "domain": "grid",
         "title": f"第{number}件",
         "occurred_at": "2026-11-20T08:00:00+08:00",
         "grade": number % 4 + 1,
-        "location": {"division_code": DABU},
+        "location": {"division_code": VILLAGE},
     }
 
 
@@ -265,13 +265,13 @@ def test_cursor_walks_over_every_item_once(shared_service: Service, walker: str,
 def test_what_arrives_meanwhile_neither_doubles_nor_hides_anything(shared_service: Service) -> None:
     source = shared_service.key("source", "busy")
     elsewhere = {"location": {"division_code": "441423"}}
-    before = [shared_service.post(EVENTS, _dabu(number) | elsewhere, source)["id"] for number in range(20)]
+    before = [shared_service.post(EVENTS, _there(number) | elsewhere, source)["id"] for number in range(20)]
     found, page = [], shared_service.get(f"{EVENTS}?limit=4", source)
     for number in range(100, 200):
         found += [each["id"] for each in page["items"]]
         if page["next"] is None:
             break
-        shared_service.post(EVENTS, _dabu(number) | elsewhere, source)
+        shared_service.post(EVENTS, _there(number) | elsewhere, source)
         page = shared_service.get(f"{EVENTS}?limit=4&cursor={page['next']}", source)
     assert found == before[::-1]
 

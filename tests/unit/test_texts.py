@@ -42,7 +42,7 @@ def keys() -> set[str]:
 
 
 def used() -> set[str]:
-    pages = "".join(path.read_text() for path in [*CONSOLE.glob("*.py"), *CONSOLE.glob("templates/*.html")])
+    pages = "".join(path.read_text() for path in [*CONSOLE.rglob("*.py"), *CONSOLE.glob("templates/*.html")])
     script, phone = (
         "".join(path.read_text() for path in CONSOLE.glob(f"static/{each}*.js")) for each in ("", "report/")
     )
@@ -99,7 +99,7 @@ def texts_in(path: Path) -> Iterator[str]:
 
 
 def test_no_text_stands_beside_the_table() -> None:
-    paths = [*CONSOLE.glob("*.py"), *CONSOLE.glob("templates/*"), *CONSOLE.glob("static/*.js")]
+    paths = [*CONSOLE.rglob("*.py"), *CONSOLE.glob("templates/*"), *CONSOLE.glob("static/*.js")]
     paths += CONSOLE.glob("static/report/*.js")
     assert len(paths) > 80
     found = {str(path.relative_to(CONSOLE)) for path in paths for text in texts_in(path) if CHINESE.search(text)}
