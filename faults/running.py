@@ -28,7 +28,7 @@ def run(
     store: str, steps: Callable[[Installation], Iterator[Step]], goes_on: Callable[[Campaign], bool], seed: int,
     rate: float, editions: Path, work: Path, planted: str = "", settle: float = SETTLE_SECONDS,
 ) -> Outcome:  # fmt: skip
-    folder = (work / f"{planted.replace(' ', '-') or 'campaign'}-{store}").resolve()
+    folder = (work / f"{planted.replace(' ', '-') or 'campaign'}-{store}-{seed}").resolve()  # kept for whoever asks why
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     editions.mkdir(parents=True, exist_ok=True)
