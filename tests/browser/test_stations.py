@@ -164,6 +164,7 @@ def test_a_key_is_made_shown_once_and_ended(visits: Any, admin: Page, service: S
     admin.get_by_label("名称").fill("station-lin")
     admin.get_by_role("button", name="建立").click()
     plain = admin.locator("#secret").input_value()
+    wait_until(lambda: service.call("GET", "/api/v1/session", key=plain).status == 200)  # within a second
     assert service.get("/api/v1/session", plain)["role"] == "worker"
     admin.get_by_role("link", name="已保存，继续").click()
     assert plain not in admin.content()
