@@ -53,9 +53,10 @@ def _single(city: City, editions: Path, rng: random.Random, typed: bool) -> Iter
             attributes=example.attributes, codes=codes, method="contains",
         )  # fmt: skip
         decision = domains[domain].decide([filed], contexts[domain])[0]
-        if decision.triage or decision.assist or (decision.merge_key and (domain, decision.merge_key) in seen):
+        keys = {(domain, merge.key) for merge in decision.merges if merge.key}
+        if decision.triage or decision.void or decision.assist or keys & seen:
             continue
-        seen.add((domain, decision.merge_key or ""))
+        seen |= keys
         happened = now - timedelta(seconds=rng.randint(5, 600))
         yield ({"type": decision.type} if typed else {}) | {
             "domain": domain, "title": filed.title, "description": filed.description, "attributes": filed.attributes,
