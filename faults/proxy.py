@@ -63,7 +63,7 @@ class Link:
             self._open.discard(end.transport)
 
     async def _requests(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, pair: "Pair") -> None:
-        with suppress(OSError):
+        with suppress(*GONE):
             while data := await reader.read(CHUNK):
                 await self._flows.wait()
                 what, times = self._lose
@@ -74,7 +74,7 @@ class Link:
         server.close()
 
     async def _answers(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter, pair: "Pair") -> None:
-        with suppress(OSError):
+        with suppress(*GONE):
             while data := await reader.read(CHUNK):
                 await self._flows.wait()
                 if pair.loses_next:
@@ -83,6 +83,9 @@ class Link:
                 client.write(data)
                 await client.drain()
         client.close()
+
+
+GONE = (OSError, RuntimeError)  # uvloop's word for a write after the other side has closed
 
 
 class Pair:
