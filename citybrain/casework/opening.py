@@ -96,7 +96,7 @@ def _opened(
     amendment = _of_event(row, decision, number, RULES, now)
     case = amendment.case
     winner = decision.explanation.get("winner")
-    case["related_to"] = next((known.done[key] for key in _keys(decision).values() if key in known.done), None)
+    case["related_to"] = next((known.done[each.key] for each in decision.merges if each.key in known.done), None)
     related = {"related_to": case["related_to"]} if case["related_to"] else {}
     amendment.note("filed", event=row.id, type=decision.type, grade=decision.grade, rule=winner, **related)
     if decision.void:

@@ -47,6 +47,14 @@ def test_an_update_and_a_cancellation_join_the_case_and_are_told(desk: Desk) -> 
     assert desk.broken() == []
 
 
+def test_a_cancellation_after_the_work_is_done_names_the_case_that_it_comes_after(desk: Desk) -> None:
+    (warned,) = said(desk, message("Alert"))
+    for order in desk.orders(warned):
+        desk.answer(order.id, "completed")
+    (late,) = said(desk, message("Cancel", type=TYPE))
+    assert (desk.case(late).status, desk.case(late).related_to) == ("void", warned)
+
+
 def test_another_thread_is_another_case(desk: Desk) -> None:
     first, second = said(desk, message("Alert"), message("Alert", "a@b 2"))
     assert first != second
