@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,10 +39,8 @@ from citybrain.keys import Key, Keyring
 from citybrain.operations import metrics
 from citybrain.operations.observing import Observed
 from citybrain.problem import Problem, answer_problem, field_errors
-from citybrain.store.database import StoreUnavailable
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
-STORE_UNAVAILABLE = Problem(503, "the store cannot answer now; nothing was changed", retry_after=2)
 COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch", "/cloudevents": "cloudevents"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Door = Callable[[Request, Key], Awaitable[Response]]
@@ -117,8 +116,6 @@ class Doors:
             answer = await door(request, await asking(request))
         except Problem as problem:
             answer = problem.response()
-        except StoreUnavailable:
-            answer = STORE_UNAVAILABLE.response()
         await answer(scope, receive, send)
 
 
@@ -138,9 +135,9 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
             response.headers["Allow"] = ", ".join(_allowed(request))
         return response
 
-    @app.exception_handler(StoreUnavailable)
-    async def store_unavailable(_request: Request, _error: StoreUnavailable) -> Response:
-        return STORE_UNAVAILABLE.response()
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return Problem(400, "the connection ended before the body did").response()
 
     @app.exception_handler(DataError)
     async def not_to_be_kept(_request: Request, _error: DataError) -> Response:

@@ -91,6 +91,12 @@ class Problem(Exception):
         return Response(orjson.dumps(body), self.status, headers, "application/problem+json")
 
 
+NOT_ACKNOWLEDGED = (
+    "not acknowledged: {}; repeating is safe, with the same source_event_id or feedback_id where there is one"
+)
+STORE_AWAY = Problem(503, NOT_ACKNOWLEDGED.format("the store cannot answer now"), retry_after=2)
+
+
 def invalid(field: str, message: str, remedy: str) -> Problem:
     return Problem(422, f"{field}: {message}", errors=[FieldError(field, message, remedy)])
 

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from ports import free_port
 from psycopg import sql
+from sqlalchemy import event
 
 from citybrain.store.database import Store
 from citybrain.store.migrate import migrate
@@ -167,15 +168,30 @@ def empty_url(tmp_path: Path, store_kind: str, request: pytest.FixtureRequest) -
 
 
 @contextmanager
+def _read_only(store: Store, table: str) -> Iterator[None]:
+    def before(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        cursor.connection.execute(f"PRAGMA query_only = {statement.startswith(f'INSERT INTO {table} ')}")
+
+    event.listen(store.engine, "before_cursor_execute", before)
+    yield
+    event.remove(store.engine, "before_cursor_execute", before)
+    store.close()  # and with it the connections that are read-only
+
+
+@contextmanager
 def refusing(store: Store, table: str, *, full: bool = False) -> Iterator[None]:
-    """Nothing can be written into the table: because the disk is full, or for no reason that anybody foresaw."""
-    if store.engine.dialect.name == "sqlite":
+    """Nothing can be written into the table: because the disk is full (on SQLite: has become read-only), or for no
+    reason that anybody foresaw."""
+    sqlite = store.engine.dialect.name == "sqlite"
+    if sqlite and full:
+        with _read_only(store, table):
+            yield
+        return
+    if sqlite:
         begin, end = (
             f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END",
             "DROP TRIGGER no",
         )
-        if full:
-            begin, end = f"ALTER TABLE {table} RENAME TO elsewhere", f"ALTER TABLE elsewhere RENAME TO {table}"
     else:
         state = "53100" if full else "P0001"
         body = f"BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END"

@@ -21,7 +21,8 @@ from citybrain.console.rendering import render
 from citybrain.console.texts import language, t
 from citybrain.intake.body import read_body
 from citybrain.keys import Key
-from citybrain.problem import Problem, field_errors
+from citybrain.logs import request_id
+from citybrain.problem import STORE_AWAY, Problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class PageRoute(APIRoute):
             except RequestValidationError as error:
                 return problem_page(request, Problem(422, "wrong fields", errors=field_errors(error.errors())))
             except StoreUnavailable:
-                return problem_page(request, Problem(503, "the store cannot answer now; nothing was changed"))
+                return problem_page(request, STORE_AWAY)
             except Exception:
                 log.exception("a page failed")
                 return problem_page(request, Problem(500, "an unforeseen error; it is in the log"))
@@ -61,7 +62,11 @@ def page_routes() -> APIRouter:
 
 def problem_page(request: Request, problem: Problem) -> Response:
     again = request.url.path if problem.status in (404, 422) and request.url.query else None
-    return render(request, "problem.html", problem.status, status=problem.status, said=in_words(problem), again=again)
+    shown = {"status": problem.status, "said": in_words(problem), "again": again}
+    response = render(request, "problem.html", problem.status, **shown, under=request_id.get())
+    if problem.retry_after is not None:
+        response.headers["Retry-After"] = str(problem.retry_after)
+    return response
 
 
 def visitor(request: Request) -> Key:

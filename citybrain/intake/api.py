@@ -18,8 +18,7 @@ from citybrain.intake.placing import check_location
 from citybrain.intake.rates import Rates
 from citybrain.intake.report import canonical, digest, parse_report
 from citybrain.keys import Key, May
-from citybrain.problem import Problem, invalid
-from citybrain.store.database import StoreUnavailable
+from citybrain.problem import NOT_ACKNOWLEDGED, Problem, invalid
 from citybrain.strict_json import parse_json
 from geo.mistake import did_you_mean
 
@@ -105,10 +104,8 @@ class Intake:
             return []
         try:
             return await self._committer.commit(filings)
-        except (Overloaded, StoreUnavailable) as error:
-            why = "too much is waiting" if isinstance(error, Overloaded) else "the store cannot take it now"
-            detail = f"not acknowledged: {why}; repeating with the same source_event_id is safe"
-            raise Problem(503, detail, retry_after=2) from error
+        except Overloaded as error:
+            raise Problem(503, NOT_ACKNOWLEDGED.format("too much is waiting"), retry_after=2) from error
 
     def check(self, raw: Any, key: Key) -> Filing:
         """Everything that can be wrong with an event, before anything of it is kept."""

@@ -6,15 +6,12 @@ from typing import cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from citybrain.problem import Problem
+from citybrain.problem import NOT_ACKNOWLEDGED, Problem
 
 MIB = 1024 * 1024
 DISCARDED = 64 * MIB
 SMALL = 64 * 1024
-NO_ROOM = Problem(
-    503, "not acknowledged: too much is being sent at once; repeating with the same source_event_id is safe",
-    retry_after=2,
-)  # fmt: skip
+NO_ROOM = Problem(503, NOT_ACKNOWLEDGED.format("too much is being sent at once"), retry_after=2)
 
 
 class Room:

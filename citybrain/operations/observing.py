@@ -1,5 +1,7 @@
-"""Around everything that is done with a request: its id, how long its answer took, and a line in the log."""
+"""Around everything that is done with a request: its id, how long its answer took, a line in the log, and an answer to
+whatever nobody else has answered: 503 where repeating helps, 500 with a trace in the log where somebody has to look."""
 
+import asyncio
 import logging
 import re
 import time
@@ -10,7 +12,8 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from citybrain.logs import ACCESS, request_id
-from citybrain.problem import Problem
+from citybrain.problem import NOT_ACKNOWLEDGED, STORE_AWAY, Problem
+from citybrain.store.database import StoreUnavailable
 from citybrain.store.ids import new_id
 
 log = logging.getLogger(ACCESS)
@@ -20,6 +23,8 @@ WELL_FORMED = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
 UNTOLD = frozenset({"/healthz", "/readyz", "/metrics"})
 PLAIN = re.compile(r"[A-Za-z0-9/._-]{1,200}")  # what a person writes into an address is not told
 UNFORESEEN = Problem(500, "an unforeseen error; it is in the log, nothing was changed by half")
+STOPPING = Problem(503, NOT_ACKNOWLEDGED.format("this process is being stopped"), retry_after=2)
+WARNING_SECONDS = 1.0  # an outage ends thousands of requests for one reason
 NAMES = {"event_id": "event", "case_id": "case", "delivery_id": "delivery", "endpoint_id": "endpoint"}
 
 
@@ -30,6 +35,7 @@ class Observed:
     def __init__(self, app: ASGIApp, doors: Mapping[str, str], took: Histogram) -> None:
         self._app, self._doors, self._took = app, doors, took
         self._counted: dict[tuple[str, int], Histogram] = {}
+        self._warned_at = -WARNING_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,13 +54,24 @@ class Observed:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception:
-            log.exception("an unforeseen error")
+        except (Exception, asyncio.CancelledError) as error:
+            problem = self._told(error)
             if not begun:
-                await UNFORESEEN.response()(scope, receive, watched)
+                await problem.response()(scope, receive, watched)
         finally:
             self._tell(scope, status, time.perf_counter() - began)
             request_id.reset(under)
+
+    def _told(self, error: BaseException) -> Problem:
+        if isinstance(error, asyncio.CancelledError):  # by the server, whose time to end what it has begun is over
+            return STOPPING
+        if not isinstance(error, StoreUnavailable):
+            log.exception("an unforeseen error")
+            return UNFORESEEN
+        if time.monotonic() - self._warned_at >= WARNING_SECONDS:
+            self._warned_at = time.monotonic()
+            log.warning("the store cannot answer: %s", error)
+        return STORE_AWAY
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         path = scope["path"]

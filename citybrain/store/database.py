@@ -2,6 +2,7 @@
 answering, whichever it is, is one error, after which repeating is safe."""
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,13 @@ T = TypeVar("T")
 MOVED = "this installation has moved"  # as the record says itself, to whoever writes after `citybrain copy`
 TRIES = 5  # of a transaction that others stood in the way of
 IN_THE_WAY = ("40001", "40P01")  # serialization failure, deadlock
+# What SQLite says of locks, disks and files. To the driver a wrong statement is the same kind of error.
+SQLITE_OUTAGES = frozenset({
+    sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOTADB,
+})  # fmt: skip
+POSTGRESQL_OUTAGES = ("25", "XX001", "XX002")  # it has become a standby; its files are damaged
 
 
 class StoreUnavailable(Exception):
@@ -110,9 +118,17 @@ def _unavailable_as_such() -> Iterator[None]:
     except PoolTimeout as error:
         raise StoreUnavailable("all connections are in use") from error
     except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or ""
-        # Locked, disk full, I/O error, connection gone, the server has become a standby.
-        moved = MOVED in str(error.orig)
-        if not (isinstance(error, OperationalError) or moved or error.connection_invalidated or state[:2] == "25"):
+        if not _is_outage(error):
             raise
-        raise (Conflict if state in IN_THE_WAY else StoreUnavailable)(str(error.orig)) from error
+        in_the_way = getattr(error.orig, "sqlstate", None) in IN_THE_WAY
+        raise (Conflict if in_the_way else StoreUnavailable)(str(error.orig)) from error
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Locked, disk full, I/O error, connection gone, moved elsewhere; and no mistake of this program."""
+    if error.connection_invalidated or MOVED in str(error.orig):
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in SQLITE_OUTAGES  # without what SQLite adds to it
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, OperationalError) or state.startswith(POSTGRESQL_OUTAGES)

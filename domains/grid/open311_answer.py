@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from citybrain.problem import Problem, field_errors
+from citybrain.problem import STORE_AWAY, Problem, field_errors
 from citybrain.store.database import StoreUnavailable
 
 # "404 for resources that don't exist, 403 for wrong or missing api_key and basically 400 for any other error"; what a
@@ -52,7 +52,7 @@ class Open311Route(APIRoute):
             except DataError:
                 return _refusal(request, Problem(422, "a NUL character, or a number that is too large"))
             except StoreUnavailable:
-                return _refusal(request, Problem(503, "the store cannot answer now", retry_after=2))
+                return _refusal(request, STORE_AWAY)
 
         return told
 
