@@ -14,6 +14,7 @@ from citybrain.commands.edition_group import edition
 from citybrain.commands.terminal import answer, in_a_line, opened, told
 from citybrain.config import Config
 
+KEEP_ALIVE_SECONDS = 75  # longer than the usual clients keep a connection: none posts on one that is being closed
 EXAMPLES = """\b
 Examples (codes and coordinates are those of Meizhou, the built-in city):
   citybrain up --demo                          everything, with a demonstration stream
@@ -79,7 +80,8 @@ def serve(**flags: Any) -> None:
     here = opened(config)
     here.go_by_the_store()
     uvicorn.run(build(here), host=config.host, port=config.port, log_config=None, log_level="warning", access_log=False,
-                timeout_graceful_shutdown=3, server_header=False, date_header=True)  # fmt: skip
+                timeout_graceful_shutdown=3, timeout_keep_alive=KEEP_ALIVE_SECONDS, server_header=False,
+                date_header=True)  # fmt: skip
 
 
 @main.command()

@@ -39,10 +39,11 @@ def asker(request: Request) -> Key:
 
 
 async def asking(request: Request) -> Key:
-    """The same without a thread, which would cost more than all else, where no store has to be read for it."""
-    if "authorization" in request.headers and keyring_of(request).is_fresh():
-        return asker(request)
-    return await run_in_threadpool(asker, request)
+    """The same; for a key without taking a thread, which costs more than all else and may have to be waited for."""
+    if "authorization" not in request.headers:
+        return await run_in_threadpool(asker, request)
+    await keyring_of(request).refreshed()
+    return asker(request)
 
 
 async def _here(request: Request) -> Installation:

@@ -37,7 +37,8 @@ from citybrain.intake.photo import PHOTO_BYTES
 from citybrain.intake.rates import Rates
 from citybrain.keys import Key, Keyring
 from citybrain.operations import metrics
-from citybrain.operations.observing import Observed
+from citybrain.operations.admission import Admission
+from citybrain.operations.observing import PROBES, Observed
 from citybrain.problem import Problem, answer_problem, field_errors
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
@@ -52,6 +53,7 @@ LARGER_BODIES = {  # all others: 1 MiB
     "/boundaries": UPLOAD_BYTES,
     "/attachments": PHOTO_BYTES,
 }
+ON_DISK = ("/api/v1/editions", "/boundaries")  # these come in as files
 
 
 def build(here: Installation) -> FastAPI:
@@ -81,9 +83,10 @@ def build(here: Installation) -> FastAPI:
         "/cloudevents": CloudEvents(intake, here).post,
     }
     figures = metrics.Figures(here)
+    app.add_middleware(Admission, free=(*PROBES, *ON_DISK))
     app.add_middleware(Doors, doors=doors)
     room = Room(here.config.bodies_mib * MIB)
-    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES, room=room, on_disk=("/api/v1/editions", "/boundaries"))
+    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES, room=room, on_disk=ON_DISK)
     app.add_middleware(Observed, doors=COUNTED, took=figures.acknowledged)
     app.state.installation, app.state.keyring = here, keyring
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures

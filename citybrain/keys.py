@@ -1,10 +1,12 @@
 """Keys: who is asking, what their role may do, and the predicate that limits every query to what is theirs."""
 
+import asyncio
 import hashlib
 import hmac
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -260,6 +262,7 @@ class Keyring:
         self._by_prefix: dict[str, tuple[bytes, int | None, Key]] = {}
         self._by_name: dict[str, Key] = {}
         self._used: dict[str, int] = {}
+        self._reader = ThreadPoolExecutor(1, "keyring")  # of its own: events wait for no request's thread
 
     def bearer(self, authorization: str | None) -> Key:
         scheme, _, plain = (authorization or "").partition(" ")
@@ -289,12 +292,16 @@ class Keyring:
         used, self._used = self._used, {}
         return dict(used)  # whoever looked up a key meanwhile may still write into the old one
 
-    def is_fresh(self) -> bool:
-        """Whether a key is looked up without reading the store."""
+    async def refreshed(self) -> None:
+        """From here on a key is looked up without reading the store."""
+        if not self._is_fresh():
+            await asyncio.get_running_loop().run_in_executor(self._reader, self._refresh)
+
+    def _is_fresh(self) -> bool:
         return self._clock() - self._read_at < REFRESH_SECONDS * 1000
 
     def _refresh(self) -> None:
-        if self.is_fresh():
+        if self._is_fresh():
             return
         now = self._clock()
         with self._store.read() as tx:

@@ -20,7 +20,7 @@ log = logging.getLogger(ACCESS)
 
 HEADER = b"x-request-id"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
-UNTOLD = frozenset({"/healthz", "/readyz", "/metrics"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 PLAIN = re.compile(r"[A-Za-z0-9/._-]{1,200}")  # what a person writes into an address is not told
 UNFORESEEN = Problem(500, "an unforeseen error; it is in the log, nothing was changed by half")
 STOPPING = Problem(503, NOT_ACKNOWLEDGED.format("this process is being stopped"), retry_after=2)
@@ -80,7 +80,7 @@ class Observed:
             if counted is None:
                 counted = self._counted[door, status] = self._took.labels(door, str(status))
             counted.observe(seconds)
-        if path not in UNTOLD and log.isEnabledFor(logging.INFO):
+        if path not in PROBES and log.isEnabledFor(logging.INFO):
             about = _fields(scope, status, seconds)
             log.info("%s %s %d", scope["method"], about["path"], status, extra=about)
 
