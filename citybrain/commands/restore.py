@@ -40,6 +40,7 @@ from citybrain.commands.check import check_store
 from citybrain.commands.supervisor import lock
 from citybrain.commands.walk import LARGE_ROWS, ROWS_AT_ONCE, Content, content
 from citybrain.config import Config
+from citybrain.store import indexes
 from citybrain.store.bulk import insert_rows
 from citybrain.store.ledger_tables import roots
 from citybrain.store.migrate import newest, open_to_migrate, upgrade
@@ -67,6 +68,7 @@ def restore(config: Config, file: Path, say: Say) -> None:
             with store.write() as tx:
                 _refuse_taken(tx)
                 _fill(tx, given, say)
+            indexes.build(store)
             given.lay_ground(config.data / "editions")
         finally:
             store.close()

@@ -83,6 +83,12 @@ class Store:
             yield connection
 
     @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        """Each statement by itself: for what PostgreSQL does in no transaction."""
+        with _unavailable_as_such(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
     def _turn(self) -> Iterator[None]:
         """SQLite's writers wait here, where waiting takes no connection from readers."""
         if self._writers is None:

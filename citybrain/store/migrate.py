@@ -6,35 +6,36 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, inspect, text
 
 from citybrain.clock import now_ms
+from citybrain.store import indexes
 from citybrain.store.database import MOVED, Store, StoreUnavailable
-from citybrain.store.locks import Lock, take
+from citybrain.store.locks import Lock, patiently, take
 from citybrain.store.partitions import make_partitions
 
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "migrations"
 TABLE = "alembic_version"
-LOCK_SECONDS = 2  # intake waits behind a migration that waits for a table
-PAUSE_SECONDS = 1.0
-PATIENCE_SECONDS = 600.0
 MOVED_TO = "moved_to"  # in an SQLite file whose record `citybrain copy` has moved: where to
 
 
 def migrate(url: str) -> None:
-    """Forward only, a transaction a revision. Does nothing when the tables are up to date; makes months ahead in any
-    case. Raises StoreUnavailable for a store that was moved elsewhere, or when others never let a table go."""
+    """Forward only: each revision in a transaction, then the indexes that it has noted. Does nothing when all is up to
+    date; makes months ahead in any case. Raises StoreUnavailable for a store that was moved elsewhere, or when
+    others never let a table go."""
     store = open_to_migrate(url)
     try:
         _refuse_moved(store)
+        indexes.build(store)  # that an interrupted migration has left
         for number in _missing(store):
-            _step(store, number)
+            patiently(store, f"revision {number}", partial(upgrade, until=number))
+            indexes.build(store)
         if store.engine.dialect.name == "postgresql":
             with store.write() as tx:
                 make_partitions(tx, now_ms(), now_ms())
@@ -46,28 +47,6 @@ def _missing(store: Store) -> Sequence[str]:
     with store.read() as tx:
         present = revision(tx) or ""
     return [number for number in revisions() if number > present]
-
-
-def _step(store: Store, number: str) -> None:
-    """One revision. Whoever waits for a table makes everybody wait who comes after: on PostgreSQL that is for a moment
-    only, then they pass and it is asked for again."""
-    ends = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            with store.write() as tx:
-                if tx.dialect.name == "postgresql":
-                    tx.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
-                upgrade(tx, number)
-            return
-        except StoreUnavailable as error:
-            if not _in_use(error) or time.monotonic() > ends:
-                raise
-            log.warning("revision %s waits for a table that is in use; again in %.0f s", number, PAUSE_SECONDS)
-            time.sleep(PAUSE_SECONDS)
-
-
-def _in_use(error: StoreUnavailable) -> bool:
-    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == "55P03"
 
 
 def open_to_migrate(url: str) -> Store:
@@ -85,10 +64,10 @@ def _refuse_moved(store: Store) -> None:
 
 
 def is_behind(store: Store) -> bool:
-    """Whether the store lacks tables, or revisions of them, that this program needs."""
+    """Whether the store lacks tables, or revisions of them, or indexes, that this program needs."""
     with store.read() as tx:
         present = revision(tx)
-    return present is None or present < newest()
+        return present is None or present < newest() or bool(indexes.noted(tx))
 
 
 def revision(tx: Connection) -> str | None:

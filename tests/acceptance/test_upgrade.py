@@ -11,22 +11,25 @@ import pytest
 from crowd import all_moved_on, post_until_answered
 from postgres import Server, both_stores, only_postgresql
 from serving import Service, wait_until
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from citybrain.store.database import Store
-from citybrain.store.migrate import FOLDER, newest, revision
-from citybrain.store.tables import events
+from citybrain.store.ids import new_id
+from citybrain.store.migrate import FOLDER, is_behind, newest, revision
+from citybrain.store.tables import events, keys, receipts
 
 NEXT = f'''
 import sqlalchemy as sa
 from alembic import op
+from citybrain.store.indexes import index
 
 revision, down_revision, branch_labels, depends_on = "9998", "{newest()}", None, None
 
 
 def upgrade() -> None:
     op.add_column("events", sa.Column("next", sa.Text()))
-    op.create_index("attempts_next", "attempts", ["duration_ms"])
+    index("events_next", "events", ["title"])
+    index("receipts_next", "receipts", ["event_id"], "source <> ''")
 '''
 MIGRATING = """
 import logging, sys
@@ -103,3 +106,58 @@ def test_a_migration_lets_intake_pass_while_a_table_is_in_use(postgres: Server, 
         assert revision(tx) == "9998"
     store.close()
     other.close()
+
+
+EVENT: dict[str, Any] = {
+    "source": "app", "domain": "grid", "title": "路灯不亮", "description": "", "occurred_at": 1, "received_at": 1,
+    "demo": False, "state": "received", "place": {}, "location": {}, "attributes": {}, "due_at": 1,
+}  # fmt: skip
+BUILDING = """
+    SELECT {} FROM pg_stat_activity WHERE datname = current_database()
+    AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'
+"""
+NOT_VALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+PARTS = "SELECT count(*) FROM pg_inherits WHERE inhparent = '{}'::regclass"
+
+
+def write(store: Store) -> None:
+    """Whoever has to wait for a table gives up after ten seconds."""
+    id_ = new_id()
+    with store.write() as tx:
+        tx.execute(insert(events).values(id=id_, source_event_id=id_, **EVENT))
+        tx.execute(insert(receipts).values(source="app", source_event_id=id_, event_id=id_, body_hash=b""))
+
+
+def asked(store: Store, statement: str) -> list[Any]:
+    with store.read() as tx:
+        return list(tx.execute(text(statement)).scalars())
+
+
+@only_postgresql
+def test_an_index_is_built_beside_who_writes_and_again_where_that_was_interrupted(
+    postgres: Server, next_version: Any
+) -> None:
+    url = postgres.database()
+    store, patient = Store(url), Store(url, patient=True)
+    write(store)
+    with patient.read() as long:
+        long.execute(select(keys.c.name)).all()  # no index is finished while somebody sees what was before it
+        migrating = next_version(url)
+        wait_until(lambda: asked(store, BUILDING.format("pid")))
+        write(store)
+        assert is_behind(store)  # whoever needs the index waits
+        asked(store, BUILDING.format("pg_terminate_backend(pid)"))
+        migrating.communicate()
+        assert migrating.returncode != 0
+    left = asked(store, NOT_VALID)
+    assert "events_next" in left
+    assert len(left) == 2, left  # the whole, and the part that was being built
+    write(store)
+    again = next_version(url)
+    assert (again.communicate()[1], again.returncode) == ("", 0)
+    assert asked(store, NOT_VALID) == []
+    assert asked(store, PARTS.format("events_next")) == asked(store, PARTS.format("events"))
+    assert "WHERE (source <> ''::text)" in asked(store, "SELECT pg_get_indexdef('receipts_next'::regclass)")[0]
+    assert not is_behind(store)
+    store.close()
+    patient.close()

@@ -23,7 +23,7 @@ from citybrain.casework.numbers import next_numbers
 from citybrain.store.database import Store, StoreUnavailable
 from citybrain.store.dispatch_tables import attempts
 from citybrain.store.ids import new_id
-from citybrain.store.migrate import FOLDER, is_behind, migrate
+from citybrain.store.migrate import FOLDER, is_behind, migrate, open_to_migrate
 from citybrain.store.tables import cases, counters, events, metadata, receipts, reporters
 
 pytestmark = both_stores
@@ -47,6 +47,17 @@ BEFORE_MONTHS = (
     "INSERT INTO deliveries (id, case_order, type, grade, body, status, created_at, due_at)"
     " VALUES ('msg_1', 1, 'endpoint.test', 1, '{}', 'delivered', 1, 1)",
     "INSERT INTO attempts (id, delivery_id, at, duration_ms) VALUES ('a1', 'msg_1', 1, 1)",
+)
+OF_BEFORE = (  # a row of each table that grows
+    "INSERT INTO events (id, source, source_event_id, domain, title, description, occurred_at, received_at, demo,"
+    " state, place, location, attributes, due_at, case_id) VALUES ('e1', 'app', 'a-1', 'grid', '路灯不亮', '', 1, 1,"
+    " false, 'received', '{}', '{}', '{}', 1, 'a')",
+    "INSERT INTO deliveries (id, case_order, type, grade, body, status, created_at, due_at)"
+    " VALUES ('msg_1', 1, 'endpoint.test', 1, '{}', 'pending', 1, 1)",
+    "INSERT INTO attempts (id, delivery_id, at, duration_ms) VALUES ('a1', 'msg_1', 1, 1)",
+    "INSERT INTO work_orders (id, case_id, role, department, status, created_at, updated_at)"
+    " VALUES ('w1', 'a', 'lead', '441402-cg', 'sent', 1, 1)",
+    "INSERT INTO ledger (chain, seq, at, actor, action, data, hash) VALUES ('a', 1, 1, 'liu', 'filed', '{}', '')",
 )
 CASE_OF_BEFORE = (
     "INSERT INTO cases (id, number, status, version, domain, grade, title, demo, place, event_count, opened_at,"
@@ -112,13 +123,19 @@ def schema(store: Store) -> dict[str, str]:
 # Tables
 
 
-def test_migrated_tables_are_those_of_the_code(store: Store, tmp_path: Path, postgres: Server) -> None:
-    kind = store.engine.dialect.name
-    made = Store(f"sqlite:///{tmp_path / 'made.db'}" if kind == "sqlite" else postgres.empty_database())
-    with made.write() as tx:
+@pytest.fixture
+def made(tmp_path: Path, store_kind: str, postgres: Server) -> Iterator[Store]:
+    """A store with the tables of the code."""
+    store = Store(f"sqlite:///{tmp_path / 'made.db'}" if store_kind == "sqlite" else postgres.empty_database())
+    with store.write() as tx:
         metadata.create_all(tx)
+    yield store
+    store.close()
+
+
+def test_migrated_tables_are_those_of_the_code(store: Store, made: Store) -> None:
     assert schema(store) == schema(made)
-    if kind == "postgresql":
+    if store.engine.dialect.name == "postgresql":
         return  # Alembic takes what PostgreSQL makes for its partitions for somebody's
     with store.read() as tx:
         options = {"compare_type": True, "compare_server_default": True}
@@ -179,8 +196,10 @@ def test_what_was_recorded_before_there_were_months_is_kept(empty_url: str) -> N
         tx.execute(insert(reporters).values(event_id="nobody"))
 
 
-def test_cases_of_before_are_looked_at_and_keep_what_was_supervised(empty_url: str) -> None:
-    store = Store(empty_url)
+def test_a_full_store_of_before_becomes_that_of_the_code_and_its_cases_keep_what_was_supervised(
+    empty_url: str, made: Store
+) -> None:
+    store = open_to_migrate(empty_url)
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     with store.write() as tx:
@@ -189,7 +208,11 @@ def test_cases_of_before_are_looked_at_and_keep_what_was_supervised(empty_url: s
         for id_, status, overdue in (("a", "dispatched", True), ("b", "triage", False), ("c", "closed", True)):
             values = {"id": id_, "status": status, "overdue": overdue}
             tx.execute(text(CASE_OF_BEFORE), values)
+        for statement in OF_BEFORE:
+            tx.execute(text(statement))
     migrate(empty_url)
+    assert schema(store) == schema(made)
+    assert not is_behind(store)
     with store.read() as tx:
         columns = (cases.c.id, cases.c.supervision, cases.c.look_at, cases.c.returns, cases.c.appointed)
         found = tx.execute(select(*columns).order_by(cases.c.id)).all()

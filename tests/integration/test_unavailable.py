@@ -63,10 +63,10 @@ def away(store: Store) -> Iterator[None]:
         return
     server = psycopg.connect(store.url.replace("+psycopg", "").rpartition("/")[0] + "/postgres", autocommit=True)
     name = store.engine.url.database
-    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[arg-type]
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     store.close()
     yield
-    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[arg-type]
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     server.close()
 
 
@@ -170,7 +170,7 @@ def held(store: Store, table: str) -> Iterator[None]:
         other.close()
         return
     with psycopg.connect(store.url.replace("+psycopg", "")) as connection:
-        connection.execute(f"LOCK TABLE {table}")  # type: ignore[arg-type]
+        connection.execute(f"LOCK TABLE {table}")
         yield
 
 
@@ -179,7 +179,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, here: Installation) -> None:
         given = {"log_config": None, "log_level": "warning", "timeout_graceful_shutdown": 0}
-        super().__init__(uvicorn.Config(build(here), host="127.0.0.1", port=0, **given))  # type: ignore[arg-type]
+        super().__init__(uvicorn.Config(build(here), host="127.0.0.1", port=0, **given))
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self.thread = threading.Thread(target=self.run, args=([self._listening],))

@@ -1,10 +1,12 @@
 """Indexes chosen at ten million events: of what is in work, not of everything that ever was.
 
-Revision of 2026-11-23. On a large PostgreSQL this takes minutes, and nobody writes meanwhile.
+Revision of 2026-11-23.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from citybrain.store.indexes import index
 
 revision = "0006"
 down_revision = "0005"
@@ -25,16 +27,12 @@ def upgrade() -> None:
         ("deliveries", "deliveries_by_work_order"),
     ):  # fmt: skip
         op.drop_index(gone, table)
-    _partial("events_unsettled", "events", ["state", "id"], "state <> 'cased'")
-    _partial("cases_in_work", "cases", ["status", "id"], IN_WORK)
-    _partial("cases_pressing", "cases", [sa.text(PRESSING), "id"], IN_WORK)
-    op.create_index("cases_updated", "cases", ["updated_at", "id"])
-    op.create_index("deliveries_by_endpoint", "deliveries", ["endpoint_id", "id"])
-    _partial("deliveries_unsent", "deliveries", ["status", "id"], "status IN ('held', 'failed')")
-
-
-def _partial(name: str, table: str, columns: list[str | sa.TextClause], where: str) -> None:
-    op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    index("events_unsettled", "events", ["state", "id"], "state <> 'cased'")
+    index("cases_in_work", "cases", ["status", "id"], IN_WORK)
+    index("cases_pressing", "cases", [sa.text(PRESSING), "id"], IN_WORK)
+    index("cases_updated", "cases", ["updated_at", "id"])
+    index("deliveries_by_endpoint", "deliveries", ["endpoint_id", "id"])
+    index("deliveries_unsent", "deliveries", ["status", "id"], "status IN ('held', 'failed')")
 
 
 def downgrade() -> None:

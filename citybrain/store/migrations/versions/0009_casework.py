@@ -6,6 +6,8 @@ Revision of 2026-11-23.
 import sqlalchemy as sa
 from alembic import op
 
+from citybrain.store.indexes import index
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -25,8 +27,7 @@ def upgrade() -> None:
     op.execute(f"UPDATE cases SET supervision = {OVERDUE} WHERE overdue_supervised")  # noqa: S608
     op.execute("UPDATE cases SET look_at = 0 WHERE status NOT IN ('closed', 'void')")  # patrol finds out what is next
     op.drop_column("cases", "overdue_supervised")
-    waiting = sa.text("look_at IS NOT NULL")
-    op.create_index("cases_to_look_at", "cases", ["look_at"], sqlite_where=waiting, postgresql_where=waiting)
+    index("cases_to_look_at", "cases", ["look_at"], "look_at IS NOT NULL")
     op.add_column("feedbacks", sa.Column("attachments", sa.Text(), nullable=True))
     op.add_column("keys", sa.Column("duties", sa.Text(), server_default=sa.text("'[]'"), nullable=False))
     id_ = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

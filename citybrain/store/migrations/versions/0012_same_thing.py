@@ -6,6 +6,8 @@ Revision of 2026-11-23.
 import sqlalchemy as sa
 from alembic import op
 
+from citybrain.store.indexes import index
+
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
@@ -24,11 +26,11 @@ def upgrade() -> None:
     for link in LINKS:
         op.add_column("cases", sa.Column(link, ID))
     _fill()
-    _partial("cases_by_merge_key", ["domain", "merge_key", "status"], "merge_key IS NOT NULL")
-    _partial("cases_near", ["lat", "lng"], UNENDED)
-    _partial("cases_unended_by_type", ["type"], UNENDED)
+    index("cases_by_merge_key", "cases", ["domain", "merge_key", "status"], "merge_key IS NOT NULL")
+    index("cases_near", "cases", ["lat", "lng"], UNENDED)
+    index("cases_unended_by_type", "cases", ["type"], UNENDED)
     for link in LINKS:
-        _partial(f"cases_by_{link}", [link], f"{link} IS NOT NULL")
+        index(f"cases_by_{link}", "cases", [link], f"{link} IS NOT NULL")
     op.create_table(
         "silences",
         sa.Column("id", ID, nullable=False),
@@ -58,11 +60,6 @@ def _fill() -> None:
     last = sa.select(sa.func.max(events.c.received_at)).where(events.c.case_id == cases.c.id).scalar_subquery()
     where: dict[str, sa.ColumnElement[float]] = {name: sa.literal_column(read.format(name)) for name in ("lng", "lat")}
     op.execute(sa.update(cases).values(last_event_at=sa.func.coalesce(last, cases.c.opened_at), **where))
-
-
-def _partial(name: str, columns: list[str], where: str) -> None:
-    condition = sa.text(where)
-    op.create_index(name, "cases", columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def downgrade() -> None:

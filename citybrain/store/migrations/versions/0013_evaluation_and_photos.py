@@ -7,6 +7,8 @@ Revision of 2026-11-23.
 import sqlalchemy as sa
 from alembic import op
 
+from citybrain.store.indexes import index
+
 revision = "0013"
 down_revision = "0012"
 branch_labels = None
@@ -18,10 +20,10 @@ MILESTONE = "action IN ('verified', 'relocated', 'registry.loaded', 'reworked', 
 
 def upgrade() -> None:
     op.drop_index("ledger_milestones", "ledger")
-    _partial("ledger_milestones", "ledger", ["action", "at"], MILESTONE)
+    index("ledger_milestones", "ledger", ["action", "at"], MILESTONE)
     for when in ("completed_at", "due_at"):
-        _partial(f"work_orders_by_{when}", "work_orders", [when], f"{when} IS NOT NULL")
-    _partial("cases_closed", "cases", ["closed_at"], "closed_at IS NOT NULL")
+        index(f"work_orders_by_{when}", "work_orders", [when], f"{when} IS NOT NULL")
+    index("cases_closed", "cases", ["closed_at"], "closed_at IS NOT NULL")
     op.create_table(
         "blobs",
         sa.Column("sha256", sa.Text(), nullable=False),
@@ -48,11 +50,6 @@ def upgrade() -> None:
     )
     op.create_index("attachments_by_event", "attachments", ["event_id"])
     op.create_index("attachments_by_case", "attachments", ["case_id"])
-
-
-def _partial(name: str, table: str, columns: list[str], where: str) -> None:
-    condition = sa.text(where)
-    op.create_index(name, table, columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def downgrade() -> None:

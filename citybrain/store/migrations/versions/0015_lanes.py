@@ -7,6 +7,8 @@ Revision of 2026-11-23.
 import sqlalchemy as sa
 from alembic import op
 
+from citybrain.store.indexes import index
+
 revision = "0015"
 down_revision = "0014"
 branch_labels = None
@@ -39,10 +41,10 @@ def upgrade() -> None:
     grave = "CASE WHEN grade <= 2 THEN '.1.' ELSE '.4.' END"
     received = f"UPDATE events SET lane = domain || {grave} || coalesce(county, '')"  # noqa: S608
     op.execute(f"{received} WHERE state IN ('received', 'quarantined')")
-    _partial("events_in_lanes", "events", ["lane", "due_at"], "state = 'received'")
-    _partial("deliveries_in_lanes", "deliveries", ["lane", "due_at"], "status = 'pending'")
-    _partial("deliveries_claimed", "deliveries", ["endpoint_id"], "status = 'pending' AND lease_until > 0")
-    _partial("deliveries_held", "deliveries", ["endpoint_id", "department", "grade", "created_at"], "status = 'held'")
+    index("events_in_lanes", "events", ["lane", "due_at"], "state = 'received'")
+    index("deliveries_in_lanes", "deliveries", ["lane", "due_at"], "status = 'pending'")
+    index("deliveries_claimed", "deliveries", ["endpoint_id"], "status = 'pending' AND lease_until > 0")
+    index("deliveries_held", "deliveries", ["endpoint_id", "department", "grade", "created_at"], "status = 'held'")
     op.create_table(
         "dispatch_alerts",
         sa.Column("queue", sa.Text(), nullable=False),
@@ -51,11 +53,6 @@ def upgrade() -> None:
         sa.Column("raised_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("queue", "subject"),
     )
-
-
-def _partial(name: str, table: str, columns: list[str], where: str) -> None:
-    condition = sa.text(where)
-    op.create_index(name, table, columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def downgrade() -> None:

@@ -6,16 +6,16 @@ Revision of 2026-11-23.
 import sqlalchemy as sa
 from alembic import op
 
+from citybrain.store.indexes import index
+
 revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None
 
-FAILED = sa.text("status IS NULL OR status < 200 OR status >= 300")
-
 
 def upgrade() -> None:
-    op.create_index("attempts_failed", "attempts", ["at"], sqlite_where=FAILED, postgresql_where=FAILED)
+    index("attempts_failed", "attempts", ["at"], "status IS NULL OR status < 200 OR status >= 300")
     op.create_table(
         "retention",
         sa.Column("rule", sa.Text(), nullable=False),

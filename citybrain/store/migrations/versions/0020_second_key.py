@@ -6,6 +6,8 @@ Revision of 2026-11-23.
 import sqlalchemy as sa
 from alembic import op
 
+from citybrain.store.indexes import index
+
 revision = "0020"
 down_revision = "0018"
 branch_labels = None
@@ -14,9 +16,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("cases", sa.Column("second_key", sa.Text()))
-    kept = sa.text("second_key IS NOT NULL")
-    columns = ["domain", "second_key", "status"]
-    op.create_index("cases_by_second_key", "cases", columns, sqlite_where=kept, postgresql_where=kept)
+    index("cases_by_second_key", "cases", ["domain", "second_key", "status"], "second_key IS NOT NULL")
 
 
 def downgrade() -> None:
