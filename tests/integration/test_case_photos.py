@@ -1,6 +1,7 @@
 """Photos added on a case's page: by the same people and under the same conditions as through the API, several
 at once."""
 
+import re
 from typing import Any
 
 from desk import Desk
@@ -110,3 +111,15 @@ def test_a_full_case_takes_no_more_and_too_much_at_once_is_told_in_words(desk: D
     assert "已添加 1 张" in page.text
     assert f"已有 {MOST} 张照片，达到上限，不能再添加。" in page.text
     assert "没有添加：b.png、报告.pdf" in page.text
+
+
+def test_where_a_moved_photo_came_from_is_told_beside_it(desk: Desk, sign_in: Any) -> None:
+    away, case = desk.open(), desk.open()
+    for each in (away, case):
+        desk.photo(each.id)
+    desk.act(away.id, "merge", into=case.id)
+    browser = sign_in("operator", "wang")
+    moved, own = re.findall(r"<figcaption>(.*?)</figcaption>", browser.get(f"/cases/{case.id}").text)
+    assert f'原属案件 <a href="/cases/{away.number}">{away.number}</a>' in moved
+    assert "原属案件" not in own
+    assert browser.get(f"/cases/{away.number}").status_code == 200
