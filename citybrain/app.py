@@ -20,6 +20,7 @@ from citybrain.api.key_uses import Uses
 from citybrain.casework import api as casework
 from citybrain.casework import attachment_api, explaining, silence_api, taking_in
 from citybrain.console import pages, reference
+from citybrain.console.case.photoform import FORM_BYTES
 from citybrain.dispatch import api as dispatch
 from citybrain.editions import api as editions
 from citybrain.editions.sending import UPLOAD_BYTES
@@ -52,8 +53,9 @@ LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/editions": UPLOAD_BYTES,
     "/boundaries": UPLOAD_BYTES,
     "/attachments": PHOTO_BYTES,
+    "/photos": FORM_BYTES,
 }
-ON_DISK = ("/api/v1/editions", "/boundaries")  # these come in as files
+ON_DISK = ("/api/v1/editions", "/boundaries", "/photos")  # these come in as files
 
 
 def build(here: Installation) -> FastAPI:
@@ -83,10 +85,10 @@ def build(here: Installation) -> FastAPI:
         "/cloudevents": CloudEvents(intake, here).post,
     }
     figures = metrics.Figures(here)
-    app.add_middleware(Admission, free=(*PROBES, *ON_DISK))
+    app.add_middleware(Admission, (*PROBES, *ON_DISK), pages.refused)
     app.add_middleware(Doors, doors=doors)
     room = Room(here.config.bodies_mib * MIB)
-    app.add_middleware(Capped, limit=MIB, larger=LARGER_BODIES, room=room, on_disk=ON_DISK)
+    app.add_middleware(Capped, MIB, LARGER_BODIES, room, ON_DISK, pages.refused)
     app.add_middleware(Observed, doors=COUNTED, took=figures.acknowledged)
     app.state.installation, app.state.keyring = here, keyring
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures

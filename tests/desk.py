@@ -13,7 +13,9 @@ import postgres
 import pytest
 from photos import picture
 from sqlalchemy import Row, Table, event, select, update
+from starlette.testclient import TestClient
 
+from citybrain.app import build
 from citybrain.casework import attachments
 from citybrain.casework.api import do_action, give_feedback
 from citybrain.casework.bulk import act_on_many
@@ -26,7 +28,7 @@ from citybrain.installation import Installation
 from citybrain.intake.api import Intake
 from citybrain.intake.filing import Filing, file
 from citybrain.intake.photo import read_photo
-from citybrain.keys import Key, Role
+from citybrain.keys import Key, Role, create_key
 from citybrain.problem import Problem
 from citybrain.queue import Ringer
 from citybrain.store.database import Store
@@ -227,3 +229,19 @@ def desk(tmp_path: Path, new_desk: Any, store_kind: str, request: pytest.Fixture
     made.here.store.close()
     if url:
         postgres.empty(url)
+
+
+@pytest.fixture
+def sign_in(desk: Desk) -> Any:
+    """A maker of browsers in which somebody is signed in."""
+    app = build(desk.here)
+
+    def make(role: str, name: str, **scope: Any) -> TestClient:
+        browser = TestClient(app, base_url="https://testserver")
+        with desk.here.store.write() as tx:
+            plain = create_key(tx, name, role, desk.now, "test", **scope)
+        desk.pass_time(minutes=1)  # the keyring reads its keys anew
+        browser.headers["X-CSRF-Token"] = browser.post("/api/v1/session", json={"key": plain}).json()["csrf_token"]
+        return browser
+
+    return make

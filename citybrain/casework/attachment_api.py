@@ -7,14 +7,13 @@ from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from citybrain.access import Asker, Here
 from citybrain.casework import attachments as kept
 from citybrain.installation import Installation
-from citybrain.intake.body import read_body
+from citybrain.intake.body import read_body, read_form
 from citybrain.intake.photo import PHOTO_BYTES, read_photo
 from citybrain.keys import Key, May
 from citybrain.problem import Problem, invalid
@@ -54,7 +53,7 @@ async def _attach(
     find = partial(kept.owner_of, event_id=event_id, case_id=case_id, key=key, city=here.city)
     await run_in_threadpool(_look, here, find)  # before a photo is decoded for nothing
     data = await _file(request)
-    return await run_in_threadpool(_keep, here, key, find, "event_id" if case_id is None else "case_id", kind, data)
+    return await run_in_threadpool(_kept, here, key, find, "event_id" if case_id is None else "case_id", kind, data)
 
 
 def _look(here: Installation, find: Any) -> None:
@@ -62,13 +61,19 @@ def _look(here: Installation, find: Any) -> None:
         find(tx)
 
 
-def _keep(here: Installation, key: Key, find: Any, of: str, kind: str, data: bytes) -> Response:
+def keep(here: Installation, key: Key, find: Any, of: str, kind: str, data: bytes) -> tuple[str, bool]:
+    """The photo's id, and whether it is new. `find` is `owner_of` but for the transaction. Raises Problem 422 for what
+    is no photo, 409 where none can be added."""
     photo = read_photo(data)
 
     def do(tx: Connection) -> tuple[str, bool]:
         return kept.attach(tx, find(tx), of, kind, photo, key.name, here.city, here.clock())
 
-    id_, is_new = here.store.transact(do)
+    return here.store.transact(do)
+
+
+def _kept(here: Installation, key: Key, find: Any, of: str, kind: str, data: bytes) -> Response:
+    id_, is_new = keep(here, key, find, of, kind, data)
     with here.store.read() as tx:
         told = kept.shown(tx, attachments.c.id == id_, here.city)[0]
         return JSONResponse(told | {"case": kept.case_told(tx, id_)}, 201 if is_new else 200)
@@ -77,14 +82,11 @@ def _keep(here: Installation, key: Key, find: Any, of: str, kind: str, data: byt
 async def _file(request: Request) -> bytes:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await read_body(request, PHOTO_BYTES)
-    try:
-        async with request.form(max_files=1, max_fields=8) as form:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise invalid("file", "the form has none", "name the form's file `file`, or send the photo as the body")
-            return await file.read()
-    except MultiPartException as error:
-        raise Problem(422, f"the form cannot be read: {error.message}") from None
+    async with read_form(request, files=1, fields=8) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise invalid("file", "the form has none", "name the form's file `file`, or send the photo as the body")
+        return await file.read()
 
 
 @routes.get("/events/{event_id}/attachments")

@@ -16,6 +16,7 @@ from citybrain.keys import Key, May, cases_visible, events_visible
 from citybrain.problem import FieldError, Problem, not_found
 from citybrain.store.attachment_tables import SEEN_WITH, attachments, blobs
 from citybrain.store.ids import new_id
+from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import cases, events
 from citybrain.store.upsert import insert_or
 
@@ -29,7 +30,7 @@ def owner_of(tx: Connection, event_id: str | None, case_id: str | None, key: Key
     """The event or case that it is added to, if the key may see it. Raises Problem 404."""
     columns: list[ColumnElement[Any]]
     if case_id is not None:
-        columns = [cases.c.id, cases.c.place, cases.c.merged_into]
+        columns = [cases.c.id, cases.c.place]
         mine = or_(cases.c.id == case_id, cases.c.number == case_id) & cases_visible(key, city)
     else:
         columns = [events.c.id, events.c.place, events.c.case_id]
@@ -46,9 +47,9 @@ def attach(
     """Its id, and whether it is new: the same photo again is the same attachment. `of`: event_id or case_id."""
     mine = attachments.c[of] == owner.id
     case_id = owner.id if of == "case_id" else owner.case_id
-    if of == "case_id" and owner.merged_into:
-        raise Problem(409, f"this case was merged into {owner.merged_into}: add the photo there")
     amendment = load(tx, case_id, actor, now) if case_id else None  # who adds one to a case waits for the other
+    if of == "case_id" and amendment and amendment.case["merged_into"]:
+        raise _merged_away(tx, amendment.case, city)
     same = mine & (attachments.c.kind == kind) & (attachments.c.original_sha256 == photo.original_sha256)
     if known := tx.execute(select(attachments.c.id).where(same)).scalar():
         return str(known), False
@@ -68,6 +69,13 @@ def attach(
         amendment.note("attached", attachment=row["id"], **told, **about)
         write(tx, [amendment], city)
     return str(row["id"]), True
+
+
+def _merged_away(tx: Connection, case: Mapping[str, Any], city: City) -> Problem:
+    merging = (ledger.c.chain == case["id"]) & (ledger.c.action == "merged_into")
+    entry = tx.execute(select(ledger.c.actor, ledger.c.at).where(merging)).one()
+    first = f"{entry.actor} acted first (merged_into, {rfc3339(entry.at, city.zone)})"
+    return Problem(409, f"{first}: this case was merged into {case['merged_into']}: add the photo there")
 
 
 def _distance(photo: Photo, place: Mapping[str, Any]) -> int | None:

@@ -16,13 +16,15 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Countdown:
-    """`level` names the colour: running, soon, overdue, paused, stopped or none."""
+    """`level` names the colour: running, soon, overdue, paused, stopped or none. What is `provisional` may move
+    when the holidays of its year are published."""
 
     level: str
     shape: str
     text: str
     due_at: str | None = None
     on_working_time: bool = False
+    provisional: bool = False
 
 
 def countdown(
@@ -47,7 +49,8 @@ def countdown(
     whole = limit["amount"] * (UNITS.get(limit["unit"]) or city.calendar.day_seconds)
     soon = left < SOON * whole
     text = t("countdown.left", span=clock_face(left, day))
-    return Countdown("soon" if soon else "running", "◆" if soon else "●", text, due_at, working)
+    shown = ("soon", "◆") if soon else ("running", "●")
+    return Countdown(*shown, text, due_at, working, deadline["provisional"])
 
 
 def _of_stage(stage: Mapping[str, Any], now: int) -> Countdown:

@@ -1,17 +1,23 @@
 """The console's pages as the service wires them: their routes, their own files, and how a page is made."""
 
 from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
 
 from citybrain.console import appearance, signing
 from citybrain.console.administration import endpointform, endpointlist, endpointpage, keypage
-from citybrain.console.case import casepage, eventpage, triage
+from citybrain.console.case import casepage, eventpage, photoform, triage
+from citybrain.console.door import problem_page
 from citybrain.console.indicators import coverage_workbook, coveragepage, performancepage
 from citybrain.console.maps import boundarypage, casemap, groundmap
 from citybrain.console.rendering import FOLDER, OwnFiles, render
 from citybrain.console.report import phone, reporting
+from citybrain.console.texts import language
 from citybrain.console.workbench import bulkpage, desk, exporting, queuepage, views, wallpage
+from citybrain.problem import Problem
 
-__all__ = ["render", "routes", "static"]
+__all__ = ["refused", "render", "routes", "static"]
 
 routes = APIRouter(include_in_schema=False)
 for _page in (
@@ -24,6 +30,7 @@ for _page in (
     exporting,
     casemap,
     groundmap,
+    photoform,  # before the page: `photos` is no action
     casepage,
     triage,
     eventpage,
@@ -42,3 +49,12 @@ for _page in (
     routes.include_router(_page.routes)
 
 static = OwnFiles(directory=FOLDER / "static")
+
+
+def refused(scope: Scope, problem: Problem) -> Response:
+    """What was too large for anybody to read: told as a page to whoever sent a page's form."""
+    request = Request(scope)
+    if scope["path"].startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return problem.response()
+    language.set(appearance.language_of(request))
+    return problem_page(request, problem)

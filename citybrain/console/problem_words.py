@@ -54,6 +54,13 @@ REASONS = (
     (re.compile(r"^no file$"), "no_file"),
     (re.compile(r"^unknown datum '(?P<what>.*)': expected"), "no_crs"),
     (re.compile(r"is no date$"), "no_date"),
+    (re.compile(r"is no JPEG, PNG or WebP"), "no_photo"),
+    (re.compile(r"^it is empty"), "empty_file"),
+    (re.compile(r"truncated or damaged"), "damaged"),
+    (re.compile(r"another kind of file as well"), "not_only_photo"),
+    (re.compile(r"(?P<n>\d+) million"), "pixels"),
+    (re.compile(r"it is an animation"), "animation"),
+    (re.compile(r"larger than (?P<n>\d+) MiB"), "too_large"),
 )
 DETAILS = (
     (re.compile(r"^no such division"), "no_division"),
@@ -76,12 +83,17 @@ DETAILS = (
     (re.compile(r"^a key named"), "key_taken"),
     (re.compile(r"is the last admin key"), "last_admin"),
     (re.compile(r"^no valid key"), "no_key"),
+    (re.compile(r"^there are (?P<n>\d+) photos already"), "photos_full"),
+    (re.compile(r"Maximum number of files is (?P<n>\d+)"), "many_files"),
+    (re.compile(r"^the form cannot be read"), "form"),
+    (re.compile(r"^the body is larger than (?P<n>\d+) MiB"), "too_large"),
 )
 _ACTED = re.compile(r"^(?P<actor>\S+) acted first \((?P<action>\w+), (?P<at>[^)]+)\)")
 
 
-def in_words(problem: Problem) -> list[str]:
-    """One sentence each: a conflict says who acted first, a wrong field which one."""
+def in_words(problem: Problem, of: str = "") -> list[str]:
+    """One sentence each: a conflict says who acted first, a wrong field which one. `of` is the name of what was sent,
+    where that says more than the field."""
     if (case := problem.extra.get("case")) and "timeline" in case:
         return [t("problem.acted_first", **_deed(**case["timeline"][-1]))]
     if "open_cases" in problem.extra:
@@ -93,10 +105,11 @@ def in_words(problem: Problem) -> list[str]:
     if legal := problem.extra.get("legal"):
         return [t("problem.legal", actions=listed(word("action", each) for each in legal))]
     if problem.errors:
-        return [_field(error) for error in problem.errors]
+        return [_field(error, of) for error in problem.errors]
     if found := _ACTED.search(problem.detail):
         return [t("problem.acted", **_deed(**found.groupdict()))]
-    known = (t(f"problem.{name}") for pattern, name in DETAILS if pattern.search(problem.detail))
+    looked = ((pattern.search(problem.detail), name) for pattern, name in DETAILS)
+    known = (t(f"problem.{name}", **match.groupdict()) for match, name in looked if match)
     return [next(known, problem.detail)]
 
 
@@ -104,8 +117,8 @@ def _deed(actor: str, action: str, at: str, **_more: object) -> dict[str, str]:
     return {"actor": word("actor", actor), "action": word("done", action), "at": moment(at)}
 
 
-def _field(error: FieldError) -> str:
-    name = word("field", error.field.removeprefix("body.").removeprefix("query."))
+def _field(error: FieldError, of: str) -> str:
+    name = of or word("field", error.field.removeprefix("body.").removeprefix("query."))
     found = ((pattern.search(error.message), key) for pattern, key in REASONS)
     known = (t(f"reason.{key}", **match.groupdict()) for match, key in found if match)
     return t("reason.line", field=name, reason=next(known, error.message))

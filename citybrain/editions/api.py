@@ -14,6 +14,7 @@ from citybrain.editions import listing
 from citybrain.editions.naming import ALL, WORDS
 from citybrain.editions.rerouting import MOST_EVENTS, dry_run, reroute
 from citybrain.editions.sending import load_form
+from citybrain.intake.body import read_form
 from citybrain.keys import May, cases_visible, events_visible
 from citybrain.problem import invalid
 
@@ -44,9 +45,7 @@ async def load_edition(request: Request, key: Asker, here: Here) -> Response:
     The answer is the report, 201, or 200 for files that were loaded before. Nothing is in use before it is activated.
     """
     key.require(May.LOAD_EDITIONS)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise invalid("body", "no multipart/form-data", "send a file for each level, as a form with files does")
-    async with request.form(max_files=10, max_fields=20) as form:
+    async with read_form(request, files=10, fields=20) as form:
         report, known = await asyncio.to_thread(load_form, form.multi_items(), key.name, here)
     headers = {"Location": f"/api/v1/editions/{report['id']}"}
     return JSONResponse(report, 200 if known else 201, headers=headers)

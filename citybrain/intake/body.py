@@ -1,12 +1,16 @@
 """Reads a request's body no further than it may be long: the cap holds while it streams, whatever its headers say."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from typing import cast
 
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from citybrain.problem import NOT_ACKNOWLEDGED, Problem
+from citybrain.problem import NOT_ACKNOWLEDGED, Problem, invalid
 
 MIB = 1024 * 1024
 DISCARDED = 64 * MIB
@@ -33,20 +37,27 @@ class Room:
 
 class Capped:
     """Around the whole application, because a framework reads a body before it asks who sends it. `larger` has how
-    the paths end that may be sent more than `limit` bytes; those of `on_disk` are written into a file as they come.
-    (Starlette's own cap answers in plain text.)"""
+    the paths end that may be sent more than `limit` bytes; what is sent to those of `on_disk` is written into a file as
+    it comes. `answer` tells who sent too much. (Starlette's own cap answers in plain text.)"""
 
     def __init__(
-        self, app: ASGIApp, limit: int, larger: Mapping[str, int], room: Room, on_disk: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        limit: int,
+        larger: Mapping[str, int],
+        room: Room,
+        on_disk: Collection[str] = (),
+        answer: Callable[[Scope, Problem], Response] = lambda _scope, problem: problem.response(),
     ) -> None:
-        self._app, self._limit, self._larger, self._room, self._on_disk = app, limit, larger, room, on_disk
+        self._app, self._limit, self._larger, self._room, self._answer = app, limit, larger, room, answer
+        self._on_disk = tuple(on_disk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         limit = next((size for end, size in self._larger.items() if scope["path"].endswith(end)), self._limit)
-        body = _Body(receive, limit, None if scope["path"] in self._on_disk else self._room)
+        body = _Body(receive, limit, None if scope["path"].endswith(self._on_disk) else self._room)
 
         async def unless_refused(message: Message) -> None:
             if body.refused is None:
@@ -63,7 +74,7 @@ class Capped:
         if body.refused is not None:
             if body.more:
                 await _discard(receive)
-            await body.refused.response()(scope, receive, send)
+            await self._answer(scope, body.refused)(scope, receive, send)
 
 
 class _Body:
@@ -119,6 +130,21 @@ async def read_body(request: Request, limit: int = MIB) -> bytes:
     except ClientDisconnect:
         raise Problem(400, "the connection ended before the body did") from None
     return b"".join(chunks)
+
+
+@asynccontextmanager
+async def read_form(request: Request, files: int, fields: int) -> AsyncIterator[FormData]:
+    """A form with files, which lie on disk until it is left. Raises Problem 422 for what cannot be read as one."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise invalid("body", "no multipart/form-data", "send files as a form does")
+    try:
+        form = await request.form(max_files=files, max_fields=fields)
+    except HTTPException as error:
+        raise Problem(422, f"the form cannot be read: {error.detail}") from None
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def _too_large(limit: int) -> Problem:

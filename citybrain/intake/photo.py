@@ -42,6 +42,8 @@ class Photo:
 
 def read_photo(data: bytes) -> Photo:
     """Raises Problem 422 that says what is wrong with it."""
+    if len(data) > PHOTO_BYTES:
+        raise _refused(f"it is larger than {PHOTO_BYTES // MIB} MiB")
     kind = _kind(data)
     end = _ENDS[kind](data)
     if end is None:

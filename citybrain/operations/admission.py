@@ -6,8 +6,9 @@ have a queue of their own; what is streamed, once it has begun to be answered, h
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from citybrain.problem import Problem
@@ -21,32 +22,33 @@ GONE = Problem(400, "the connection ended before the body did")
 
 class Admission:
     """Around all routes. People, who come with a session, and systems, which come with a key, wait in lines of their
-    own, so that nobody at a screen stands behind a thousand answers of a department. `free` are paths that are
-    neither counted nor held up: those that say whether the process lives, and large uploads."""
+    own, so that nobody at a screen stands behind a thousand answers of a department. `free` has how the paths end that
+    are neither counted nor held up: whether the process lives, and large uploads. `answer` tells who is not let in."""
 
     def __init__(
         self,
         app: ASGIApp,
         free: Collection[str] = (),
+        answer: Callable[[Scope, Problem], Response] = lambda _scope, problem: problem.response(),
         places: int = PLACES,
         waiting: int = WAITING,
         seconds: float = WAIT_SECONDS,
     ) -> None:
-        self._app, self._free = app, frozenset(free)
+        self._app, self._free, self._answer = app, tuple(free), answer
         self._people, self._systems = (_Line(places, waiting, seconds) for _ in range(2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._free:
+        if scope["type"] != "http" or scope["path"].endswith(self._free):
             await self._app(scope, receive, send)
             return
         body = await _whole(receive)  # before: whoever sends it slowly would hold a place meanwhile
         if body is None:
-            await GONE.response()(scope, receive, send)
+            await self._answer(scope, GONE)(scope, receive, send)
             return
         with_key = any(name == b"authorization" for name, _ in scope["headers"])
         line = self._systems if with_key else self._people
         if not await line.enter():
-            await BUSY.response()(scope, receive, send)
+            await self._answer(scope, BUSY)(scope, receive, send)
             return
         place = _Place(line)
 

@@ -3,6 +3,7 @@
 import itertools
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,18 +76,32 @@ def test_the_deadline_can_be_checked_by_hand_and_every_rule_that_was_tried_is_to
     expect(panel(page, "位置").get_by_role("img")).to_be_visible()
 
 
-def test_photos_stand_side_by_side_and_the_same_thing_is_merged_with_one_press(
-    visits: Any, service: Service, key: str
+def test_photos_are_added_side_by_side_and_the_same_thing_is_merged_with_one_press(
+    visits: Any, service: Service, key: str, tmp_path: Path
 ) -> None:
     alone = JIANGNAN | {"lat": JIANGNAN["lat"] + 0.006}  # where no other test of the running installation reports
     other = report(service, title="路灯不亮，并案甲", location=alone)["case_id"]
     case_id = report(service, title="暂无名目之事，并案乙", location=alone)["case_id"]
-    for kind in ("before", "after"):
-        path = f"/api/v1/cases/{case_id}/attachments?kind={kind}"
-        assert service.call("POST", path, picture("JPEG", (64, 40 + len(kind))), service.admin_key).status in (200, 201)
+    path = f"/api/v1/cases/{case_id}/attachments?kind=after"
+    assert service.call("POST", path, picture("JPEG", (64, 40)), service.admin_key).status == 201
+    good, heavy = tmp_path / "现场.jpg", tmp_path / "长图.png"
+    good.write_bytes(picture("JPEG", (64, 48)))
+    heavy.write_bytes(b"\x89PNG" + bytes(13 * 2**20))
     page = visits().signed_in(key)
     opened(page, service, f"/cases/{case_id}")
+    page.locator(".a-note summary").click()
+    page.locator("#note-text").fill("看过照片再记")
+    page.locator(".add-photos summary").click()
+    page.get_by_label("选择照片").set_input_files([good, heavy])
+    expect(panel(page, "照片")).to_contain_text("长图.png 有 13.0 MiB，超过 12.0 MiB")
+    assert not page.locator("#photo-files").evaluate("each => each.form.checkValidity()")
+    page.get_by_label("选择照片").set_input_files(good)
+    expect(panel(page, "照片")).to_contain_text("现场.jpg，")
+    page.get_by_role("button", name="添加照片").click()
+    expect(panel(page, "照片").get_by_role("status").first).to_have_text("照片已添加。")
     expect(panel(page, "照片").get_by_role("img")).to_have_count(2)
+    expect(panel(page, "照片")).to_contain_text("ouyang")
+    expect(page.locator("#note-text")).to_have_value("看过照片再记")
     expect(panel(page, "照片")).to_contain_text("照片没有位置信息")
     same = panel(page, "相关案件").locator("li", has_text="并案甲")
     expect(same).to_contain_text(re.compile(r"距离近.*相距 0 米"))

@@ -7,7 +7,6 @@ from math import asinh, atan, degrees, radians, sinh, tan
 from typing import Any
 
 import numpy as np
-import pytest
 from desk import Desk
 from PIL import Image
 from starlette.testclient import TestClient
@@ -15,26 +14,9 @@ from starlette.testclient import TestClient
 from citybrain.app import build
 from citybrain.casework.followup import follow_up
 from citybrain.console.maps.groundmap import view_of
-from citybrain.keys import create_key
 
 MEIXIAN = {"lng": 116.40, "lat": 24.50, "datum": "wgs84"}
 EVERYWHERE = "115,23,117.5,25.5"
-
-
-@pytest.fixture
-def sign_in(desk: Desk) -> Any:
-    """A browser in which somebody is signed in."""
-    app = build(desk.here)
-
-    def make(role: str, name: str, **scope: Any) -> TestClient:
-        browser = TestClient(app, base_url="https://testserver")
-        with desk.here.store.write() as tx:
-            plain = create_key(tx, name, role, desk.now, "test", **scope)
-        desk.pass_time(minutes=1)  # the keyring reads its keys anew
-        browser.headers["X-CSRF-Token"] = browser.post("/api/v1/session", json={"key": plain}).json()["csrf_token"]
-        return browser
-
-    return make
 
 
 def test_queue_map_and_exports_show_a_divisions_operator_its_own_cases_alone(desk: Desk, sign_in: Any) -> None:

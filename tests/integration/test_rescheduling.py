@@ -4,6 +4,7 @@ then it is reckoned anew, unless a person granted it. Here: the days before and 
 
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 
 from desk import Desk
 from postgres import both_stores
@@ -93,3 +94,21 @@ def test_a_threshold_that_lies_ahead_again_is_raised_again(desk: Desk) -> None:
     follow_up(desk.here.store, desk.here.city, desk.now)
     publish(desk, days | {date(2024, 12, 31): "holiday"})  # no working day, as it turns out
     assert (due(desk, case.id)[0], desk.case(case.id).supervision) == ("2025-01-03T10:00", 0)
+
+
+def test_a_provisional_due_time_is_marked_wherever_it_is_listed(desk: Desk, sign_in: Any) -> None:
+    days = desk.here.city.calendar.content[3]
+    publish(desk, days, until=2024)
+    desk.now = ms("2024-12-31 10:00")
+    case = desk.open()
+    browser = sign_in("operator", "wang")
+    about = "2025 年的节假日安排尚未公布"
+    pages = {path: browser.get(path).text for path in (f"/cases/{case.id}", "/cases", "/exports/cases.csv")}
+    assert [page.count("暂定") for page in pages.values()] == [4, 1, 1]  # head, deadline, its calculation, order
+    assert [page.count(about) for page in pages.values()] == [3, 1, 0]
+    assert "列入后，尚未到的截止时间自动重算一次" in pages[f"/cases/{case.id}"]
+    browser.get("/appearance?language=en")
+    assert "provisional" in browser.get("/cases").text
+    publish(desk, days)
+    for path in pages:
+        assert "provisional" not in browser.get(path).text, path

@@ -23,6 +23,7 @@ from citybrain.keys import Key, May
 from citybrain.problem import Problem, invalid
 
 TEXTS = ("department", "type", "reason", "responsible", "text", "into", "work_order", "against", "appeal", "what")
+PHOTOS_DONE = ("photos", "photos_known")  # new ones were added, or only what was there
 
 routes = page_routes()
 
@@ -45,7 +46,7 @@ class Attempt:
 @routes.get("/cases/{case_id}")
 def show(request: Request, case_id: str, key: Visitor, here: Here, done: Annotated[str, Query()] = "") -> Response:
     key.require(May.READ_CASES)
-    return _page(request, key, here, case_id, Attempt(""), done=done)
+    return page(request, key, here, case_id, Attempt(""), done=done)
 
 
 @routes.get("/cases/{case_id}/{action}")
@@ -58,7 +59,7 @@ def reload_after_problem(case_id: str, action: str, _key: Visitor) -> Response:
 def act(request: Request, case_id: str, action: str, key: Visitor, here: Here, fields: Posted) -> Response:
     back = local(one(fields, "back"), "")
     if one(fields, "preview"):
-        return _page(request, key, here, case_id, Attempt(action, fields))
+        return page(request, key, here, case_id, Attempt(action, fields))
     try:
         case = do_action(here, key, case_id, action, body_of(action, fields, here.city))
     except Problem as problem:
@@ -66,7 +67,7 @@ def act(request: Request, case_id: str, action: str, key: Visitor, here: Here, f
             raise
         if back:
             return problem_page(request, problem)
-        return _page(request, key, here, case_id, Attempt(action, fields, in_words(problem)), problem.status)
+        return page(request, key, here, case_id, Attempt(action, fields, in_words(problem)), problem.status)
     return see(back or f"/cases/{case['merged_into'] or case['id']}?done={action}")
 
 
@@ -104,9 +105,9 @@ def local_time(text: str, name: str, city: City) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=city.zone)).isoformat()
 
 
-def _page(
+def page(
     request: Request, key: Key, here: Installation, case_id: str, attempt: Attempt, status: int = 200, done: str = ""
 ) -> Response:
     shown = caseview.shown(here, key, case_id, attempt.fields)
-    done = done if done in STEPS else ""
+    done = done if done in STEPS or done in PHOTOS_DONE else ""
     return render(request, "case.html", status, attempt=attempt, done=done, steps=STEPS, **shown)

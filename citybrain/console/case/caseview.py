@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from citybrain.casework import attachments, reading
+from citybrain.casework.attachment_api import TO_CASES
 from citybrain.casework.case import OPEN
 from citybrain.casework.hindrance import may
 from citybrain.casework.relations import suggestions
@@ -16,11 +17,14 @@ from citybrain.console.case.caseground import ground_of
 from citybrain.console.door import Form
 from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation
+from citybrain.intake.photo import PHOTO_BYTES
 from citybrain.keys import Key, mask
 from citybrain.store.tables import events, reporters
 
 # The order in which people look for them; whatever else the table of steps has comes after.
 ORDER = ("dispatch", "file", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
+AT_ONCE = 9  # photos of one form
+ON_EVIDENCE = ("verify", "rework", "close", "appeal")  # what photos may be named for
 AT_HAND = frozenset({"dispatch", "verify", "rework", "close", "resume", "reopen"})
 LEVELS = ("county", "town", "village", "cell")
 
@@ -49,6 +53,10 @@ def shown(here: Installation, key: Key, case_id: str, typed: Form) -> dict[str, 
         "at_hand": AT_HAND,
         "duration": reckoned.duration,
         "wants_photos": [name for name in actions if name in here.city.practice.photos],
+        "on_evidence": ON_EVIDENCE,
+        "may_add": any(map(key.may, TO_CASES)) and not row.merged_into,
+        "taken": "after" if row.lead else "before",
+        "photo_limits": {"most": AT_ONCE, "bytes": PHOTO_BYTES},
         **(_offered(case, row, codes, here) if actions else {}),
         **(deciding := triage.panel(here, key, case, actions, typed)),
         **({"suggested": deciding["suggestion"].department} if deciding else {}),

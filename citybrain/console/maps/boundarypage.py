@@ -21,6 +21,7 @@ from citybrain.editions.rerouting import MOST_EVENTS, dry_run, reroute
 from citybrain.editions.sending import Parts, load_form
 from citybrain.indicators.days import begin_of, day_of, read_day
 from citybrain.installation import Installation
+from citybrain.intake.body import read_form
 from citybrain.keys import Key, May, cases_visible, events_visible, narrowed
 from citybrain.problem import Problem, invalid
 from geo.edition import Edition
@@ -85,9 +86,7 @@ def _page(
 async def send(request: Request, key: Visitor, here: Here) -> Response:
     """Files to an edition: leads to its report, whatever is in it."""
     key.require(May.LOAD_EDITIONS)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise invalid("body", "no multipart/form-data", "send files as a form does")
-    async with request.form(max_files=10, max_fields=20) as form:
+    async with read_form(request, files=10, fields=20) as form:
         token = form.get("csrf")
         same_token(token if isinstance(token, str) else None, key.csrf)
         texts = {name: value.strip() for name, value in form.items() if isinstance(value, str) and value.strip()}

@@ -7,6 +7,7 @@ import { fetched } from "./page.js";
 import { wire } from "./places.js";
 import { listen } from "./stream.js";
 import { wire as wireTriage } from "./triage.js";
+import { typeAgain, typedIn } from "./typed.js";
 
 const AT_LATEST = 30_000;
 const page = document.body.dataset;
@@ -25,8 +26,10 @@ decide(main, () => page.case, put);
 function put({ page: fresh }) {
   const now = fresh.getElementById("main");
   if (!now) return;
-  main.replaceChildren(...now.childNodes);
   const { case: id, version } = fresh.body.dataset;
+  const typed = id === page.case ? typedIn(main) : [];
+  main.replaceChildren(...now.childNodes);
+  typeAgain(main, typed);
   if (id) {
     Object.assign(page, { case: id, version });
     history.replaceState(null, "", `/cases/${id}`);

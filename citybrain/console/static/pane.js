@@ -6,6 +6,7 @@ import { fetched } from "./page.js";
 import { wire } from "./places.js";
 import { say } from "./said.js";
 import { wire as wireTriage } from "./triage.js";
+import { typeAgain, typedIn } from "./typed.js";
 
 const pane = document.getElementById("case-pane");
 const SOON = 60; // ms: who holds a key down passes over rows
@@ -54,7 +55,9 @@ export function put(fresh) {
 }
 
 function fill(nodes, fromTop) {
+  const typed = fromTop ? [] : typedIn(pane);
   pane.replaceChildren(...nodes);
+  typeAgain(pane, typed);
   pane.removeAttribute("aria-busy");
   wire(pane);
   wireTriage(pane);

@@ -69,6 +69,7 @@ def _rows(request: Request, key: Key, here: Installation) -> Iterator[list[Cell]
 
 def _row(case: dict[str, Any], here: Installation) -> list[Cell]:
     left = countdown(case["deadline"], here.city, here.clock(), case["stage"])
+    provisional = t("joint.aside", text=t("countdown.provisional")) if left.provisional else ""
     department = here.city.departments.get(case["department"] or "")
     return [
         case["number"],
@@ -80,7 +81,7 @@ def _row(case: dict[str, Any], here: Installation) -> list[Cell]:
         word("grade", case["grade"]),
         word("status", case["status"]),
         department.name if department else case["department"],
-        f"{left.shape} {left.text}".strip(),
+        f"{left.shape} {left.text}{provisional}".strip(),
         left.due_at,
         case["event_count"],
         case["opened_at"],
