@@ -28,6 +28,8 @@ PUT_TOGETHER = {
              "help"},
     "reckoned": {"dispatched", "reworked", "reopened", "resumed", "hours", "minutes", "seconds", "early", "late",
                  "free", "after_hours"},
+    "next_step": {"triage_dispatch", "triage_file", "filed_dispatch", "returned_dispatch", "dispatched", "accepted",
+                  "completed_verify", "completed_rework", "verified_close"},
     "story": {"due_at", "until", "into", "from", "text", "note"},
     "verdict": {"by_device", "by_place", "merges"},
     "phone": {"locate_1", "locate_2", "locate_3", "todo_403", "todo_409", "todo_413", "todo_422"},
