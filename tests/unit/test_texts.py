@@ -10,6 +10,7 @@ import pytest
 
 from citybrain.casework.case import STEPS, Status
 from citybrain.console import problem_words
+from citybrain.console.maps import faultwords
 from citybrain.console.texts import LANGUAGES, ONE, language, scripted, t, table, word
 from citybrain.console.workbench import exporting
 from citybrain.keys import Role
@@ -31,6 +32,7 @@ PUT_TOGETHER = {
                  "free", "after_hours"},
     "next_step": {"triage_dispatch", "triage_file", "filed_dispatch", "returned_dispatch", "dispatched", "accepted",
                   "completed_verify", "completed_rework", "verified_close"},
+    "fault_detail": {name for patterns in faultwords.DETAILS.values() for _, name in patterns},
     "story": {"due_at", "until", "into", "from", "text", "note"},
     "verdict": {"by_device", "by_place", "merges"},
     "phone": {"locate_1", "locate_2", "locate_3", "todo_403", "todo_409", "todo_413", "todo_422"},
