@@ -45,14 +45,14 @@ def main(context: click.Context) -> None:
 @click.option("--demo", is_flag=True, default=None, help="Feed a small realistic stream and receive its webhooks.")
 def up(**flags: Any) -> None:
     """Start broker, API, console, workers and patrol on this machine. Ctrl-C stops all."""
-    from citybrain.commands.prepare import prepare
+    from citybrain.commands.prepare import how_to_sign_in, prepare
     from citybrain.commands.supervisor import Supervisor
 
     def start() -> None:
         config = Config.load(**flags)
         config = config.with_demonstration() if config.demo else config
         prepare(config)
-        Supervisor(config, click.echo).run()
+        Supervisor(config, click.echo, how_to_sign_in(config.data)).run()
 
     told(start)
 

@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN = 6.0
 FIRST_EVENTS = 12
-ANSWERS = (("accepted", 5.0), ("completed", 25.0))  # what a department answers, and after how many seconds
+ANSWERS = (("accepted", 4.0), ("completed", 12.0))  # what a department answers, and after how many seconds
+UNDECIDED = ("市民来电，具体情况待核实", "群众当面反映，内容需进一步了解")  # no rule knows these: people decide
+UNDECIDED_EVERY = 8  # reports, the first of them soon
+BY_PEOPLE = "grid"  # where a city has it: the domain that takes what somebody says
 NAME = "demo"
 
 
@@ -137,16 +140,19 @@ class Receiver:
 
 
 class Feeder:
-    """Reports that people and devices could have sent: the domains' own examples, at random places of the city."""
+    """Reports that people and devices could have sent: the domains' own examples, at random places of the city, and
+    now and then one that no rule decides."""
 
     def __init__(self, service: Service, key: str, examples: list[dict[str, Any]]) -> None:
         self._service, self._key, self._examples = service, key, examples
+        domains = {each["domain"] for each in examples}
+        self._by_people = BY_PEOPLE if BY_PEOPLE in domains else min(domains)
 
     async def feed(self, stop: asyncio.Event) -> None:
         points = await self._points()
         number = 0
         while not stop.is_set() and points:
-            await self._service.call("POST", "/api/v1/events", self._key, self._report(random.choice(points)))
+            await self._service.call("POST", "/api/v1/events", self._key, self._report(random.choice(points), number))
             number += 1
             pause = 0.05 if number < FIRST_EVENTS else SECONDS_BETWEEN * random.uniform(0.5, 1.5)
             try:
@@ -164,8 +170,9 @@ class Feeder:
         found = await self._service.call("POST", "/api/v1/locate", self._key, body)
         return [point for point, code in zip(points, found[level], strict=True) if code]
 
-    def _report(self, point: list[float]) -> dict[str, Any]:
-        example = random.choice(self._examples)
+    def _report(self, point: list[float], number: int) -> dict[str, Any]:
+        undecided = {"domain": self._by_people, "title": random.choice(UNDECIDED)}
+        example = undecided if number % UNDECIDED_EVERY == 1 else random.choice(self._examples)
         location = {"lng": point[0], "lat": point[1], "datum": "wgs84", "accuracy_m": 15}
         happened = datetime.now(UTC) - timedelta(seconds=random.randint(5, 600))
         return example | {

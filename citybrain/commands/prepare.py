@@ -33,8 +33,17 @@ def prepare(config: Config) -> None:
         raise Mistakes(mistakes)
     ready_ground(config, city)
     prepare_store(config)
-    if (config.data / KEY_FILE).exists() and "CITYBRAIN_ADMIN_KEY" not in os.environ:
-        click.echo(f"admin key: {config.data / KEY_FILE}", err=True)
+
+
+def how_to_sign_in(data: Path) -> list[str]:
+    """For whoever started it, in both languages. Never the key itself: what a terminal shows may be kept in a log."""
+    if os.environ.get("CITYBRAIN_ADMIN_KEY"):
+        key, key_zh = "the one in CITYBRAIN_ADMIN_KEY", "密钥是环境变量 CITYBRAIN_ADMIN_KEY 的内容"
+    elif (data / KEY_FILE).exists():
+        key, key_zh = f"in the file {data / KEY_FILE}", f"密钥在文件 {data / KEY_FILE} 中"
+    else:
+        key, key_zh = "one that an administrator has made for you", "密钥由管理员建立后发给您"
+    return [f"Open this address in a browser and sign in; the key is {key}", f"用浏览器打开这个地址登录，{key_zh}"]
 
 
 def ready_ground(config: Config, city: City) -> None:

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,6 +74,7 @@ class Child:
 class Supervisor:
     config: Config
     say: Callable[[str], None]
+    guidance: Sequence[str] = ()  # said after the address, once it answers
     children: list[Child] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     ready: threading.Event = field(default_factory=threading.Event)
@@ -111,7 +112,8 @@ class Supervisor:
         while not self.stop.is_set():
             try:
                 with direct.open(f"{url}/readyz", timeout=2):
-                    self.say(f"ready {url}")
+                    for line in (f"ready {url}", *self.guidance):
+                        self.say(line)
                     self.ready.set()
                     return
             except (urllib.error.URLError, OSError):

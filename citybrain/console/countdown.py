@@ -73,7 +73,7 @@ def span(seconds: float, day: int = DAY) -> str:
     days, rest = divmod(int(abs(seconds)), day)
     hours, minutes = rest // 3600, rest % 3600 // 60
     if days:
-        name = "days" if day == DAY else "working_day" if days == 1 else "working_days"
+        name = "days" if day == DAY else "working_days"
         return _together(t(f"span.{name}", n=days), t("span.hours", n=hours) if hours else "")
     if hours:
         return _together(t("span.hours", n=hours), t("span.minutes", n=minutes) if minutes else "")

@@ -19,7 +19,7 @@ from citybrain.city import City
 from citybrain.console.appearance import came_from, theme_of
 from citybrain.console.countdown import Countdown, countdown, span
 from citybrain.console.maps.ground import demonstration_note
-from citybrain.console.texts import HTML, language, listed, named, section, t, table, word
+from citybrain.console.texts import HTML, language, listed, named, scripted, section, t, table, word
 from citybrain.keys import May
 
 FOLDER = Path(__file__).parent
@@ -85,8 +85,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.globals.update(
-        asset=address_of, word=word, May=May, t=t, named=named, section=section, html=HTML, happenings=HAPPENINGS
-    )
+        asset=address_of, word=word, May=May, t=t, named=named, section=section, scripted=scripted, html=HTML,
+        happenings=HAPPENINGS,
+    )  # fmt: skip
     env.filters.update(moment=moment, place_path=place_path, span=span, listed=listed)
     return env
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from citybrain.routing.decision import LOST, TRIAGE
 
 LANGUAGES = ("zh", "en")
+ONE = "_one"  # a language that says one thing otherwise than several has two texts, chosen by {n}: `en` and `en_one`
 HTML = {"zh": "zh-CN", "en": "en"}
 
 language: ContextVar[str] = ContextVar("language", default="zh")
@@ -31,16 +32,21 @@ def table() -> dict[str, dict[str, dict[str, str]]]:
 def t(key: str, **values: Any) -> str:
     """Raises KeyError for a key that the table does not have: a page must not show a key."""
     section, _, name = key.partition(".")
-    text = table()[section][name][language.get()]
+    text = _of(table()[section][name], values.get("n"))
     return text.format(**values) if values else text
 
 
-def word(name: str, code: object) -> str:
+def word(name: str, code: object, n: object = None) -> str:
     """The word for a code of the record, or the code itself: a new one must not make a page fail. Empty for none."""
     if code is None or code == "":
         return ""
     texts = table()[name].get(str(code))
-    return texts[language.get()] if texts else str(code)
+    return _of(texts, n) if texts else str(code)
+
+
+def _of(texts: Mapping[str, str], n: object) -> str:
+    own = language.get()
+    return texts.get(own + ONE, texts[own]) if n in (1, "1") else texts[own]
 
 
 def listed(parts: Iterable[object]) -> str:
@@ -63,5 +69,11 @@ def named(row: Named | Mapping[str, str]) -> str:
 
 
 def section(name: str) -> dict[str, str]:
-    """A whole section: for a page's script, or to choose from."""
+    """A whole section, to choose from."""
     return {key: texts[language.get()] for key, texts in table()[name].items()}
+
+
+def scripted(name: str) -> dict[str, str]:
+    """A section for a page's script, which chooses by {n} itself: `key`, and `key_one` where there is one."""
+    one = language.get() + ONE
+    return section(name) | {key + ONE: texts[one] for key, texts in table()[name].items() if one in texts}

@@ -120,6 +120,7 @@ def test_who_reads_english_finds_no_chinese_but_names(visits: Any, service: Serv
 def test_what_comes_in_while_somebody_looks_speaks_their_language(
     visits: Any, service: Service, operator: str, names: Any
 ) -> None:
+    report(service, "路灯不亮")
     page = visits(**ABROAD).page()
     sign_in(page, service, operator)
     expect(page.locator("#live-state")).to_have_text("Live")

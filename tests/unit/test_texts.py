@@ -10,7 +10,8 @@ import pytest
 
 from citybrain.casework.case import STEPS, Status
 from citybrain.console import problem_words
-from citybrain.console.texts import LANGUAGES, language, t, table, word
+from citybrain.console.maps import faultwords
+from citybrain.console.texts import LANGUAGES, ONE, language, scripted, t, table, word
 from citybrain.console.workbench import exporting
 from citybrain.keys import Role
 from citybrain.routing.decision import TRIAGE
@@ -18,6 +19,7 @@ from citybrain.routing.decision import TRIAGE
 CONSOLE = Path(__file__).parents[2] / "citybrain/console"
 CHINESE = re.compile(r"[\u3001-\u301f\u3400-\u9fff\uff01\uff0c\uff1a\uff1b\uff1f]")
 BESIDE = {"reference.py"}  # tags of the OpenAPI description, which has one language
+SEVERAL = re.compile(r"\{n\} (?!would)(?:\w+ )?(?:(?!has |fails)[a-z]{2,}s|are|have|need)\b")
 SCRIPTED = ("script", "phone")  # sections that scripts get whole, and ask by key
 # Keys that a template or a module puts together: their section, and where the names come from.
 PUT_TOGETHER = {
@@ -28,12 +30,15 @@ PUT_TOGETHER = {
              "help"},
     "reckoned": {"dispatched", "reworked", "reopened", "resumed", "hours", "minutes", "seconds", "early", "late",
                  "free", "after_hours"},
+    "next_step": {"triage_dispatch", "triage_file", "filed_dispatch", "returned_dispatch", "dispatched", "accepted",
+                  "completed_verify", "completed_rework", "verified_close"},
+    "fault_detail": {name for patterns in faultwords.DETAILS.values() for _, name in patterns},
     "story": {"due_at", "until", "into", "from", "text", "note"},
     "verdict": {"by_device", "by_place", "merges"},
     "phone": {"locate_1", "locate_2", "locate_3", "todo_403", "todo_409", "todo_413", "todo_422"},
     "problem": {name for _, name in problem_words.DETAILS},
     "reason": {name for _, name in problem_words.REASONS},
-    "span": {"days", "working_day", "working_days"},
+    "span": {"days", "working_days"},
 }  # fmt: skip
 
 
@@ -64,10 +69,23 @@ def used() -> set[str]:
 def test_every_key_has_a_text_in_every_language_with_the_same_blanks() -> None:
     for section, names in table().items():
         for name, texts in names.items():
-            assert set(texts) == set(LANGUAGES), f"{section}.{name}"
+            assert set(texts) - {"en" + ONE} == set(LANGUAGES), f"{section}.{name}"
             assert all(texts.values()) or name == "between", f"{section}.{name}"
             blanks = {language: sorted(re.findall(r"\{(\w+)\}", text)) for language, text in texts.items()}
             assert len({tuple(each) for each in blanks.values()}) == 1, f"{section}.{name}: {blanks}"
+
+
+def test_english_counts_one_thing_otherwise_than_several() -> None:
+    counting = {f"{section}.{name}" for section, names in table().items() for name, texts in names.items()
+                if SEVERAL.search(texts["en"]) and "en" + ONE not in texts}  # fmt: skip
+    assert counting == set()
+    token = language.set("en")
+    assert [t("case.reports", n=n) for n in (0, 1, 2)] == ["0 reports", "1 report", "2 reports"]
+    assert [word("unit", "hours", n) for n in (1, 1.5)] == ["hour", "hours"]
+    said = scripted("phone")
+    assert (said["photos_n"], said["photos_n_one"]) == ("{n} photos", "{n} photo")
+    language.reset(token)
+    assert t("case.reports", n=1) == "1 条上报"
 
 
 def test_every_key_that_is_used_exists_and_every_key_is_used() -> None:

@@ -14,6 +14,7 @@ from citybrain.casework.relations import suggestions
 from citybrain.console import choices
 from citybrain.console.case import reckoned, story, triage, why
 from citybrain.console.case.caseground import ground_of
+from citybrain.console.case.nextstep import next_step
 from citybrain.console.door import Form
 from citybrain.console.texts import listed, t, word
 from citybrain.installation import Installation
@@ -50,6 +51,7 @@ def shown(here: Installation, key: Key, case_id: str, typed: Form) -> dict[str, 
         "reckoned": reckoned.of(case["reckoning"]),
         "sent": {each["work_order_id"]: each for each in case["deliveries"] if each["work_order_id"]},
         "actions": sorted(actions, key=_order),
+        "next_step": next_step(case, actions, here),
         "at_hand": AT_HAND,
         "duration": reckoned.duration,
         "wants_photos": [name for name in actions if name in here.city.practice.photos],

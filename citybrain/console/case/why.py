@@ -156,7 +156,7 @@ def origin(source: str | None, here: Installation, domain: str) -> str:
 
 
 def limit_text(limit: Part) -> str:
-    return t("why.amount", amount=f"{limit['amount']:g}", unit=word("unit", limit["unit"]))
+    return t("why.amount", amount=f"{limit['amount']:g}", unit=word("unit", limit["unit"], limit["amount"]))
 
 
 def _responsible(found: Part | None, here: Installation) -> list[str]:

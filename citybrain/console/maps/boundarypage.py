@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 
 from citybrain.access import Here
 from citybrain.console.door import Posted, Visitor, one, page_routes, same_token, see
+from citybrain.console.maps import faultwords
 from citybrain.console.maps.groundmap import view_of
 from citybrain.console.problem_words import in_words
 from citybrain.console.rendering import render
@@ -65,6 +66,7 @@ def _page(
         present=present,
         shown=shown,
         report=report,
+        detail_of=lambda fault: faultwords.detail(fault, here.city),
         counted={word: sum(kinds.values()) for word, kinds in report["counts"].items()},
         faults=faults[first : first + ROWS],
         found=len(faults),

@@ -87,7 +87,8 @@ function take(fresh) {
     told.set(row, performance.now());
   }
   newer = Number(fresh.querySelector(".rows").dataset.newer);
-  tell();
+  if (newer && !queue.rows().length) reload(false); // nothing is there that could move
+  else tell();
   for (const then of heard) then(ground(fresh));
 }
 
@@ -105,8 +106,8 @@ function tell() {
   if (text && button.textContent !== text) button.textContent = text;
 }
 
-// Everything that waited, in its order, because somebody asked.
-export async function reload() {
+// Everything that waited, in its order; where somebody asked for it, the reader's place is there.
+export async function reload(there = true) {
   const query = new URLSearchParams(location.search);
   const fresh = await fetched(`/fragments/cases?${query}`).catch(() => null);
   if (fresh?.status !== 200) return;
@@ -121,7 +122,7 @@ export async function reload() {
   changed.clear();
   queue.wire();
   const row = queue.row(queue.currentId()) ?? queue.rows()[0];
-  row?.focus({ preventScroll: true });
+  if (there) row?.focus({ preventScroll: true });
   for (const then of heard) then();
 }
 

@@ -3,5 +3,6 @@
 const texts = JSON.parse(document.getElementById("said")?.textContent ?? "{}");
 
 export function say(key, values = {}) {
-  return texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const text = (String(values.n) === "1" && texts[`${key}_one`]) || texts[key];
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
