@@ -85,7 +85,7 @@ def build(here: Installation) -> FastAPI:
         "/cloudevents": CloudEvents(intake, here).post,
     }
     figures = metrics.Figures(here)
-    app.add_middleware(Admission, (*PROBES, *ON_DISK), pages.refused)
+    app.add_middleware(Admission, figures.turned_away, (*PROBES, *ON_DISK), pages.refused)
     app.add_middleware(Doors, doors=doors)
     room = Room(here.config.bodies_mib * MIB)
     app.add_middleware(Capped, MIB, LARGER_BODIES, room, ON_DISK, pages.refused)

@@ -8,6 +8,7 @@ have a queue of their own; what is streamed, once it has begun to be answered, h
 import asyncio
 from collections.abc import Callable, Collection
 
+from prometheus_client import Counter
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,11 +24,12 @@ GONE = Problem(400, "the connection ended before the body did")
 class Admission:
     """Around all routes. People, who come with a session, and systems, which come with a key, wait in lines of their
     own, so that nobody at a screen stands behind a thousand answers of a department. `free` has how the paths end that
-    are neither counted nor held up: whether the process lives, and large uploads. `answer` tells who is not let in."""
+    are never held up: whether the process lives, and large uploads. `answer` tells who is not let in."""
 
     def __init__(
         self,
         app: ASGIApp,
+        turned_away: Counter,
         free: Collection[str] = (),
         answer: Callable[[Scope, Problem], Response] = lambda _scope, problem: problem.response(),
         places: int = PLACES,
@@ -35,7 +37,9 @@ class Admission:
         seconds: float = WAIT_SECONDS,
     ) -> None:
         self._app, self._free, self._answer = app, tuple(free), answer
-        self._people, self._systems = (_Line(places, waiting, seconds) for _ in range(2))
+        self._people, self._systems = (
+            _Line(places, waiting, seconds, turned_away.labels(name)) for name in ("people", "systems")
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].endswith(self._free):
@@ -48,6 +52,7 @@ class Admission:
         with_key = any(name == b"authorization" for name, _ in scope["headers"])
         line = self._systems if with_key else self._people
         if not await line.enter():
+            line.turned_away.inc()
             await self._answer(scope, BUSY)(scope, receive, send)
             return
         place = _Place(line)
@@ -72,8 +77,9 @@ class Admission:
 class _Line:
     """First come, first served."""
 
-    def __init__(self, places: int, waiting: int, seconds: float) -> None:
+    def __init__(self, places: int, waiting: int, seconds: float, turned_away: Counter) -> None:
         self._places, self._waiting, self._seconds = asyncio.Semaphore(places), waiting, seconds
+        self.turned_away = turned_away
 
     async def enter(self) -> bool:
         """Whether there was a place in time."""

@@ -7,7 +7,14 @@ from typing import Any
 
 import redis
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import text
@@ -39,7 +46,8 @@ def metrics(request: Request, here: Here) -> Response:
 
 
 class Figures(Collector):
-    """All figures of one API process. `acknowledged` takes how long an answer of an intake door took."""
+    """All figures of one API process. `acknowledged` takes how long an answer of an intake door took, `turned_away` who
+    was not let in beside them."""
 
     def __init__(self, here: Installation, kept_seconds: float = KEPT_SECONDS) -> None:
         self._here, self._kept_seconds = here, kept_seconds
@@ -48,6 +56,10 @@ class Figures(Collector):
         self.acknowledged = Histogram(
             "citybrain_acknowledge_seconds", "From the first byte of a report or batch to its answer, by its status.",
             ["door", "status"], buckets=ACKNOWLEDGED, registry=self._registry,
+        )  # fmt: skip
+        self.turned_away = Counter(
+            "citybrain_turned_away", "Requests that found no place in time, events not among them, by who sent them.",
+            ["line"], registry=self._registry,
         )  # fmt: skip
         self._registry.register(self)  # before the flow, which it looks at
         self._flow = Flow(self._registry)

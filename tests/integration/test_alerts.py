@@ -29,6 +29,7 @@ def exported(desk: Desk) -> dict[str, set[str]]:
     desk.here.broker_url = "redis://127.0.0.1:1"
     figures = Figures(desk.here, kept_seconds=0)
     figures.acknowledged.labels("single", "202").observe(0.01)
+    figures.turned_away.labels("systems").inc()
     figures.text()
     desk.open(domain="fire", type="fire.building_fire")  # whose departments have no endpoint
     desk.endpoint("platform", domains=["grid"])

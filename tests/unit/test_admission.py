@@ -5,12 +5,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from citybrain.operations.admission import Admission
 
 KEY = [(b"authorization", b"Bearer k")]
 SESSION = [(b"cookie", b"citybrain_session=s")]
 LONG = 60.0
+
+
+def around(house: "House", **given: Any) -> Admission:
+    return Admission(house, Counter("turned_away", "", ["line"], registry=CollectorRegistry()), **given)
 
 
 class House:
@@ -68,7 +73,7 @@ def run(test: Callable[[House], Awaitable[None]]) -> None:
 
 def test_so_many_are_worked_on_and_the_next_one_follows_when_one_is_answered() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, places=2, seconds=LONG)
+        app = around(house, places=2, seconds=LONG)
         for number in range(4):
             Client(app, f"/{number}")
         await settled()
@@ -82,7 +87,7 @@ def test_so_many_are_worked_on_and_the_next_one_follows_when_one_is_answered() -
 
 def test_who_waited_too_long_is_told_to_come_again_and_nothing_was_begun() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, places=1, seconds=0.01)
+        app = around(house, places=1, seconds=0.01)
         Client(app, "/first")
         late = Client(app, "/late")
         await late.task
@@ -100,11 +105,13 @@ def test_who_waited_too_long_is_told_to_come_again_and_nothing_was_begun() -> No
 
 def test_when_too_many_wait_the_next_one_is_refused_at_once() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, places=1, waiting=1, seconds=LONG)
+        told = Counter("turned_away", "", ["line"], registry=(registry := CollectorRegistry()))
+        app = Admission(house, told, places=1, waiting=1, seconds=LONG)
         Client(app, "/works"), Client(app, "/waits")
         refused = Client(app, "/refused")
         await refused.task
         assert refused.answer["status"] == 503
+        assert registry.get_sample_value("turned_away_total", {"line": "systems"}) == 1
         house.may_end["/works"].set()
         await settled()
         assert house.begun == ["/works", "/waits"]
@@ -114,7 +121,7 @@ def test_when_too_many_wait_the_next_one_is_refused_at_once() -> None:
 
 def test_people_do_not_stand_behind_systems() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, places=1, seconds=LONG)
+        app = around(house, places=1, seconds=LONG)
         for number in range(10):
             Client(app, f"/feedback/{number}", KEY)
         Client(app, "/page", SESSION)
@@ -126,7 +133,7 @@ def test_people_do_not_stand_behind_systems() -> None:
 
 def test_who_sends_slowly_holds_no_place() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, places=1, seconds=LONG)
+        app = around(house, places=1, seconds=LONG)
         Client(app, "/slow", body=None)
         Client(app, "/quick", body=b"here")
         await settled()
@@ -138,7 +145,7 @@ def test_who_sends_slowly_holds_no_place() -> None:
 
 def test_what_is_streamed_holds_no_place_once_it_has_begun() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, places=1, seconds=LONG)
+        app = around(house, places=1, seconds=LONG)
         Client(app, "/stream"), Client(app, "/next"), Client(app, "/third")
         await settled()
         assert house.begun == ["/stream", "/next"]
@@ -151,7 +158,7 @@ def test_what_is_streamed_holds_no_place_once_it_has_begun() -> None:
 
 def test_a_request_that_fails_gives_its_place_back() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, places=1, seconds=LONG)
+        app = around(house, places=1, seconds=LONG)
         with pytest.raises(ValueError, match="broken"):
             await Client(app, "/broken").task
         Client(app, "/next")
@@ -163,7 +170,7 @@ def test_a_request_that_fails_gives_its_place_back() -> None:
 
 def test_whether_the_process_lives_is_answered_however_many_wait() -> None:
     async def test(house: House) -> None:
-        app = Admission(house, free=["/healthz"], places=1, seconds=LONG)
+        app = around(house, free=["/healthz"], places=1, seconds=LONG)
         Client(app, "/works"), Client(app, "/healthz")
         await settled()
         assert house.begun == ["/works", "/healthz"]
@@ -181,7 +188,7 @@ def test_nothing_is_begun_for_who_has_gone_before_the_end_of_the_body() -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await Admission(house)({"type": "http", "path": "/x", "headers": KEY}, gone, send)
+        await around(house)({"type": "http", "path": "/x", "headers": KEY}, gone, send)
         assert (house.begun, sent[0]["status"]) == ([], 400)
 
     run(test)
