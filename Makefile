@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: run test test-browser test-long test-again second-city phrases check bench bench-short bench-place \
-        bench-codecs bench-endpoints bench-hours bench-desk faults faults-short lock clean help
+        bench-codecs bench-endpoints bench-answers bench-hours bench-desk faults faults-short lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -57,6 +57,9 @@ bench-codecs: $(VENV)/.bench ## how many frames of device protocols a core reads
 
 bench-endpoints: $(VENV)/.bench ## what a fifth of sick endpoints does to the healthy ones: p50 and p99, alone and beside them
 	$(BIN)/python -m bench.endpoints
+
+bench-answers: $(VENV)/.bench ## two thousand departments answer at once: are all answers taken, and what does an event wait
+	$(BIN)/python -m bench.answers
 
 bench-desk: $(VENV)/.bench $(VENV)/.dev ## the desk in a real browser over 20,000 open cases, while events come in
 	$(BIN)/python -m bench.desk
