@@ -97,11 +97,7 @@ def in_words(problem: Problem, of: str = "") -> list[str]:
     if (case := problem.extra.get("case")) and "timeline" in case:
         return [t("problem.acted_first", **_deed(**case["timeline"][-1]))]
     if "open_cases" in problem.extra:
-        cases = [
-            t("problem.open_case", number=each["number"], status=word("status", each["status"]))
-            for each in problem.extra["open_cases"]
-        ]
-        return [t("problem.open_cases", cases=listed(cases or [t("problem.open_hidden")]))]
+        return [t("problem.open_cases") if problem.extra["open_cases"] else t("problem.open_hidden")]
     if legal := problem.extra.get("legal"):
         return [t("problem.legal", actions=listed(word("action", each) for each in legal))]
     if problem.errors:

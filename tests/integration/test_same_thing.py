@@ -182,6 +182,19 @@ def test_rules_of_merging_are_tried_in_their_order(both: Desk) -> None:
     assert both.broken() == []
 
 
+def test_the_page_tells_both_rules_of_merging_in_their_order(both: Desk, sign_in: Any) -> None:
+    case = alarm(both, "d1", POND)
+    (event,) = both.rows(events, events.c.case_id == case.id)
+    browser = sign_in("operator", "wang")
+    told = "<li>设备或编号相同的上报，在处置完成前并入本案件</li>"
+    told += "<li>上一条没有找到案件时：同一位置的上报，30 分钟内、20 米以内并入本案件</li>"
+    for path in (f"/cases/{case.id}", f"/events/{event.id}"):
+        assert told in browser.get(path).text, path
+    browser.get("/appearance?language=en")
+    page = browser.get(f"/cases/{case.id}").text
+    assert "Where that finds no case: A report from the same place within 30 minutes, within 20 m joins" in page
+
+
 def test_a_case_that_somebody_reported_knows_the_device_that_joined_it(both: Desk) -> None:
     case = alarm(both, None, POND)
     assert alarm(both, "d1", at(POND, 5)).id == case.id
@@ -273,7 +286,7 @@ def test_a_flood_warning_is_one_case_and_one_for_each_town_that_it_touches(desk:
     assert desk.broken() == []
 
 
-def test_a_warning_is_closed_after_the_cases_of_its_towns_and_says_which_are_open(desk: Desk) -> None:
+def test_a_warning_is_closed_after_the_cases_of_its_towns_and_says_which_are_open(desk: Desk, sign_in: Any) -> None:
     parent = desk.open(**FLOOD, location={"geometry": RIVER_TOWNS})
     first, *others = towns_of(desk, parent)
     assert desk.refused(parent.id, "merge", into=desk.open(**FLOOD).number).extra["open_cases"]
@@ -297,12 +310,33 @@ def test_a_warning_is_closed_after_the_cases_of_its_towns_and_says_which_are_ope
     assert "close" not in shown(desk, parent.id)["actions"]
     item = {"id": parent.id, "version": desk.case(parent.id).version, "action": "close"}
     assert desk.act_on_many(item)["results"][0]["problem"]["open_cases"] == waiting
+    _the_pages_lead_to_them(desk, parent, waiting, sign_in)
     desk.act(others[0].id, "close")
     desk.act(first.id, "return", reason="无此河段")
     desk.act(first.id, "void", reason="预警范围更正")
     assert "close" in shown(desk, parent.id)["actions"]
     assert desk.act(parent.id, "close")["status"] == "closed"
     assert desk.broken() == []
+
+
+def _the_pages_lead_to_them(desk: Desk, parent: Row[Any], waiting: list[dict[str, Any]], sign_in: Any) -> None:
+    """The page says beforehand what stands against it, and again to who tries, also from the list."""
+    browser, version = sign_in("operator", "wang"), desk.case(parent.id).version
+    links = [f'<a href="/cases/{each["id"]}">{each["number"]}</a>' for each in waiting]
+    form = {"csrf": browser.headers["X-CSRF-Token"], "version": str(version), "into": desk.open(**FLOOD).number}
+    before = browser.get(f"/cases/{parent.id}")
+    refused = browser.post(f"/cases/{parent.id}/merge", data=form)
+    bulk = form | {"action": "close", "item": f"{parent.id}:{version}"}
+    listed = browser.post("/fragments/bulk", data=bulk)
+    assert [each.status_code for each in (before, refused, listed)] == [200, 409, 200]
+    said = "下辖案件还没有全部办结，本案件还不能结案或并入其他案件。请先办结："
+    hint = "下辖案件还有 2 件未办结，之前不能结案或并入其他案件"
+    for page, words in ((before, hint), (refused, said), (listed, said)):
+        led_to = page.text.partition(words)[2].partition("</ul>")[0]
+        assert [link in led_to for link in links] == [True, True]
+    assert 'role="alert"' in refused.text
+    browser.get("/appearance?language=en")
+    assert "Close these first:</p><ul" in browser.post(f"/cases/{parent.id}/merge", data=form).text
 
 
 def test_a_warning_for_a_county_is_one_for_each_of_its_towns(desk: Desk) -> None:

@@ -30,11 +30,12 @@ routes = page_routes()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A form that did not go through: what was typed, and what is wrong with it."""
+    """A form that did not go through: what was typed, what is wrong with it, and the cases that stand against it."""
 
     action: str
     fields: Form = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    against: list[dict[str, Any]] = field(default_factory=list)
 
     def typed(self, action: str, name: str) -> str:
         return (self.fields.get(name) or [""])[0] if action == self.action else ""
@@ -67,7 +68,8 @@ def act(request: Request, case_id: str, action: str, key: Visitor, here: Here, f
             raise
         if back:
             return problem_page(request, problem)
-        return page(request, key, here, case_id, Attempt(action, fields, in_words(problem)), problem.status)
+        attempt = Attempt(action, fields, in_words(problem), problem.extra.get("open_cases", []))
+        return page(request, key, here, case_id, attempt, problem.status)
     return see(back or f"/cases/{case['merged_into'] or case['id']}?done={action}")
 
 

@@ -61,6 +61,7 @@ def shown(here: Installation, key: Key, case_id: str, typed: Form) -> dict[str, 
         "photo_limits": {"most": AT_ONCE, "bytes": PHOTO_BYTES},
         **(_offered(case, row, codes, here) if actions else {}),
         **(deciding := triage.panel(here, key, case, actions, typed)),
+        "ends_after": _open_parts(case) if actions else [],
         **({"suggested": deciding["suggestion"].department} if deciding else {}),
     }
 
@@ -78,6 +79,11 @@ def _beside(tx: Connection, row: Row[Any], case: Told, here: Installation, key: 
         "same": suggestions(tx, row, key, here.city) if row.status in OPEN else [],
         "taken_over": [each["data"]["from"] for each in case["timeline"] if _is_taken_over(each)],
     }
+
+
+def _open_parts(case: Told) -> list[Told]:
+    """The cases of its divisions that it waits for, as far as they may be seen."""
+    return [each for each in case["relations"] if each["kind"] == "child" and each["status"] in OPEN]
 
 
 def _is_taken_over(entry: Told) -> bool:

@@ -111,10 +111,9 @@ def _department(code: str | None, here: Installation) -> str:
 
 
 def _merge(found: Any, _domain: str, _here: Installation) -> str:
-    if not found:
-        return t("verdict.no_merge")
-    by = found["key"].partition("|")[0]
-    return t(f"verdict.by_{by}" if by in ("device", "place") else "verdict.merges", within=why.merge_limits(found))
+    rules = why.merge_rules(found)
+    told = [t(f"verdict.by_{why.merged_by(rule)}", within=why.merge_limits(rule)) for rule in rules]
+    return t("verdict.or_else").join(told) or t("verdict.no_merge")
 
 
 def _triage(codes: Any, _domain: str, _here: Installation) -> str:

@@ -181,7 +181,19 @@ def tried_departments(found: Part | None, here: Installation) -> list[str]:
 
 
 def _merge(found: Part | None) -> list[str]:
-    return [t("why.merges", within=merge_limits(found))] if found else []
+    rules = merge_rules(found)
+    lines = [t(f"why.merges_by_{merged_by(rule)}", within=merge_limits(rule)) for rule in rules]
+    return [*lines[:1], *(t("why.or_else", rule=line) for line in lines[1:])]
+
+
+def merge_rules(found: Part | None) -> list[Part]:
+    """In the order in which they are tried; the next stands under `or`."""
+    return [found, *merge_rules(found.get("or"))] if found else []
+
+
+def merged_by(rule: Part) -> str:
+    """`device` or `place`, which stands in the key, behind the type if that is named."""
+    return next((part for part in rule["key"].split("|")[:2] if part in ("device", "place")), "place")
 
 
 def merge_limits(found: Part) -> str:

@@ -32,7 +32,7 @@ export function decide(root, id, put) {
     const fresh = answer && (await read(answer));
     if (!fresh) return pending.tell(say("undelivered", { what }));
     form.reset(); // what the server answers stands in its place
-    const refused = fresh.page.querySelector(".said, [role=alert]")?.textContent.trim(); // before it moves
+    const refused = [...fresh.page.querySelectorAll(".said p")].map((each) => each.textContent).join(" "); // before it moves
     if (mine === id()) put(fresh);
     if (refused) pending.tell(say("refused", { what, why: refused }));
     else pending.tell(say("acted", { what }));

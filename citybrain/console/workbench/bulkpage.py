@@ -61,5 +61,5 @@ def _item(text: str) -> dict[str, Any]:
 def _problem(told: dict[str, Any]) -> Problem:
     """An item's problem, as if it stood alone."""
     errors = [FieldError(**each) for each in told.get("errors", [])]
-    extra = {name: told[name] for name in ("legal", "case") if name in told}
+    extra = {name: told[name] for name in ("legal", "case", "open_cases") if name in told}
     return Problem(told["status"], told["detail"], errors=errors, **extra)
