@@ -21,6 +21,7 @@ from citybrain.casework import api as casework
 from citybrain.casework import attachment_api, explaining, silence_api, taking_in
 from citybrain.console import pages, reference
 from citybrain.console.case.photoform import FORM_BYTES
+from citybrain.console.maps.groundmap import draw_ahead
 from citybrain.dispatch import api as dispatch
 from citybrain.editions import api as editions
 from citybrain.editions.sending import UPLOAD_BYTES
@@ -63,7 +64,7 @@ def build(here: Installation) -> FastAPI:
     share = here.config.api_processes
     intake = Intake(here, committer, Rates(EVENTS_PER_SECOND / share, EVENTS_AT_ONCE / share, here.clock))
     keyring = Keyring(here.store, here.clock)
-    sequencer, watch, uses = stream.Sequencer(here), Watch(here), Uses(here.store, keyring)
+    sequencer, watch, uses = stream.Sequencer(here), Watch(here, draw_ahead), Uses(here.store, keyring)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from citybrain.installation import Installation
 from citybrain.store.database import StoreUnavailable
@@ -12,10 +13,11 @@ SECONDS = 1.0
 
 
 class Watch:
-    """A thread of its own. While the store does not answer, the ground stays what it is."""
+    """A thread of its own. While the store does not answer, the ground stays what it is. `taken` is called at the start
+    and after each change, to make ready what others will ask of the ground."""
 
-    def __init__(self, here: Installation) -> None:
-        self._here, self._stop = here, threading.Event()
+    def __init__(self, here: Installation, taken: Callable[[Installation], None]) -> None:
+        self._here, self._taken, self._stop = here, taken, threading.Event()
         self._thread = threading.Thread(target=self._run, name="editions", daemon=True)
 
     def start(self) -> None:
@@ -26,8 +28,14 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(SECONDS):
+        ready = ""
+        while True:
             try:
+                if ready != (present := self._here.locator.edition.id):
+                    ready = present
+                    self._taken(self._here)
+                if self._stop.wait(SECONDS):
+                    return
                 self._here.take_up()
             except StoreUnavailable as error:
                 log.warning("which edition is in use cannot be asked now: %s", error)

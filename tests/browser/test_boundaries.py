@@ -122,6 +122,44 @@ def test_a_survey_is_tried_put_into_use_and_taken_back(
     expect(page.locator("table.editions tbody tr", has_text="使用中")).to_contain_text("城市包自带边界")
 
 
+def reported(service: Service, number: int) -> str:
+    """The case of what no rule decides, in the middle of the town."""
+    at = CITY.rows[TOWN][1].centroid
+    event = {"source_event_id": f"plots-undecided-{number}", "domain": "grid", "title": "暂无名目之事"}
+    event |= {"occurred_at": "2026-01-05T08:00:00+08:00", "location": {"lng": at.x, "lat": at.y, "datum": "wgs84"}}
+    posted = service.post("/api/v1/events", event)["id"]
+    return str(service.until(f"/api/v1/events/{posted}", lambda event: event["case_id"])["case_id"])
+
+
+def test_every_map_that_is_open_takes_up_another_edition(visits: Any, service: Service, tmp_path: Path) -> None:
+    first = visits().signed_in(service.admin_key)
+    load(first, survey(tmp_path), 版本名称="二七年勘界")
+    first.wait_for_url("**/boundaries?edition=*")
+    other = first.url.split("edition=")[1].split("&")[0]
+    case = reported(service, 1)
+    maps = {"/boundaries": 1, "/wall": 1, f"/cases/{case}": 1, f"/?case={case}": 2}
+    asked = dict.fromkeys(maps, 0)
+    pages = {path: first.context.new_page() for path in maps}
+    for path, page in pages.items():
+        page.goto(service.url + path)
+        expect(page.locator(".leaflet-container")).to_have_count(maps[path])
+
+        def heard(request: Any, path: str = path) -> None:
+            asked[path] += f"/ground/{other}/outlines.json" in request.url
+
+        page.on("request", heard)
+    service.post(f"/api/v1/editions/{other}/activate")
+    at = CITY.rows[TOWN][1].centroid
+    service.until(f"/api/v1/locate?lng={at.x}&lat={at.y}&datum=wgs84", lambda place: place["edition"] == other)
+    reported(service, 2)  # desk and wall hear of it, and ask what is new
+    for path, page in pages.items():
+        page.bring_to_front()
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        while asked[path] < maps[path]:
+            page.wait_for_timeout(50)
+    expect(pages["/boundaries"].locator("table.editions tbody tr", has_text="使用中")).to_contain_text("二七年勘界")
+
+
 def test_who_only_reads_has_nothing_to_load_with(visits: Any, service: Service) -> None:
     page = visits(java_script_enabled=False).signed_in(service.key("operator", "he"))
     page.get_by_role("link", name="边界版本").click()

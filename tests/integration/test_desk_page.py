@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 import zipfile
 from math import asinh, atan, degrees, radians, sinh, tan
 from typing import Any
@@ -13,7 +14,9 @@ from starlette.testclient import TestClient
 
 from citybrain.app import build
 from citybrain.casework.followup import follow_up
-from citybrain.console.maps.groundmap import view_of
+from citybrain.console.maps.groundmap import draw_ahead, view_of
+from citybrain.editions.watch import Watch
+from citybrain.keys import create_key
 
 MEIXIAN = {"lng": 116.40, "lat": 24.50, "datum": "wgs84"}
 EVERYWHERE = "115,23,117.5,25.5"
@@ -78,6 +81,19 @@ def test_the_ground_is_the_edition_in_use_and_is_kept_for_good(desk: Desk, sign_
     assert {each["properties"]["level"] for each in near} == {"village", "cell"}
     assert browser.get(f"/ground/{edition}/cells.json?box=nan,1,2,3").status_code == 422
     assert browser.get("/ground/of-yesterday/outlines.json").status_code == 404
+
+
+def test_the_ground_is_drawn_before_anybody_asks_for_it(desk: Desk) -> None:
+    """Drawing the cells takes a second or two, which nobody is to wait for."""
+    folder = desk.here.config.data / "editions"
+    folder.mkdir()
+    watch = Watch(desk.here, draw_ahead)
+    watch.start()
+    ends = time.monotonic() + 60
+    while {each.suffix for each in folder.iterdir()} != {".outlines", ".cells"}:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    watch.close()
 
 
 def test_the_image_of_cells_lies_where_the_cells_are(desk: Desk, sign_in: Any) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from pathlib import Path
 from threading import Lock
@@ -124,12 +124,29 @@ def kept(edition: str, key: Key, here: Installation, what: str, draw: Callable[[
     known = edition == here.locator.edition.id or key.may(May.READ_EDITIONS)
     if not known or not _ID.fullmatch(edition):
         raise not_found("edition in use")
-    path = here.config.data / "editions" / f"{edition}.{_drawn_by()}.{what}"
-    if not path.is_file():
-        with _drawing:
-            if not path.is_file():
-                return _keep(path, draw(_locator(edition, key, here)))
-    return path.read_bytes()
+    path = _path(edition, here, what)
+    return path.read_bytes() if path.is_file() else _drawn(path, lambda: draw(_locator(edition, key, here)))
+
+
+def draw_ahead(here: Installation) -> None:
+    """What the map of the edition in use is made from, before anybody asks: drawing cells takes a second or two."""
+    locator = here.locator
+    wanted = [("outlines", _outlines)]
+    if any(level in locator.levels for level in DRAWN):
+        wanted.append(("cells", _image))
+    for what, draw in wanted:
+        path = _path(locator.edition.id, here, what)
+        if not path.is_file():
+            _drawn(path, partial(draw, locator))
+
+
+def _path(edition: str, here: Installation, what: str) -> Path:
+    return here.config.data / "editions" / f"{edition}.{_drawn_by()}.{what}"
+
+
+def _drawn(path: Path, draw: Callable[[], bytes]) -> bytes:
+    with _drawing:
+        return path.read_bytes() if path.is_file() else _keep(path, draw())
 
 
 def _keep(path: Path, drawn: bytes) -> bytes:

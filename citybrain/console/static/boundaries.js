@@ -1,7 +1,9 @@
 // Editions of the boundaries: the present ground and another one on two maps that move together, what is wrong with it
 // on the second, and an upload that says how far it is.
 
-import { ink, outlines } from "./ground.js";
+import { ink, lay, outlines, takeUp } from "./ground.js";
+import { morph } from "./morph.js";
+import { fetched } from "./page.js";
 import { say } from "./said.js";
 
 const L = globalThis.L; // of the script before this one; nothing where it was not brought along
@@ -27,11 +29,12 @@ if (L) {
 
 function maps() {
   const present = open("map-present");
-  outlines(present, ground);
+  lay(present, ground, [outlines]);
   let last = present;
   if (document.getElementById("map-other")) {
     last = open("map-other");
-    outlines(last, ground, before, "before").then(() => outlines(last, { edition: shown }, after));
+    lay(last, ground, [(map, now) => outlines(map, now, before, "before")]);
+    outlines(last, { edition: shown }, after);
     together(present, last);
     together(last, present);
   }
@@ -73,6 +76,18 @@ async function faults(map) {
   const bounds = layer.getBounds();
   if (!valid && bounds.isValid()) map.fitBounds(bounds.extend(ground.box));
 }
+
+// Somebody else may put another edition into use while this page is open.
+async function refresh() {
+  if (document.hidden) return;
+  const fresh = await fetched(location.href).catch(() => null);
+  if (fresh?.status !== 200) return;
+  takeUp(JSON.parse(fresh.page.body.dataset.ground));
+  morph(document.querySelector("table.editions"), fresh.page.querySelector("table.editions"));
+}
+
+setInterval(refresh, 30 * SECOND);
+document.addEventListener("visibilitychange", refresh);
 
 const form = document.getElementById("load-form");
 form?.addEventListener("submit", (event) => {

@@ -3,6 +3,7 @@
 import * as address from "./address.js";
 import { noted } from "./connection.js";
 import * as fresh from "./fresh.js";
+import { takeUp } from "./ground.js";
 import * as map from "./map.js";
 import * as pane from "./pane.js";
 import * as queue from "./queue.js";
@@ -39,7 +40,7 @@ if (wide) {
   const chosen = address.chosenCase();
   if (chosen) queue.choose(chosen, "address");
   fresh.onFresh((ground) => {
-    if (ground) map.takeUp(ground);
+    if (ground) takeUp(ground);
     if (!mapped || performance.now() - mapLooked < MAP_EVERY) return;
     mapLooked = performance.now();
     map.look();

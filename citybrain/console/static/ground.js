@@ -16,6 +16,28 @@ const style = {
   cell: () => ({ color: ink("--edge"), weight: 0.5, opacity: 0.6, fill: false, interactive: false }),
 };
 
+const laid = new Set(); // what shows the edition in use
+
+// The ground of the edition in use, drawn by `parts`; `changed` hears of the edition that takes its place.
+export function lay(map, ground, parts = [outlines, cells], changed = () => {}) {
+  laid.add({ map, parts, changed, edition: ground.edition, drawn: parts.map((draw) => draw(map, ground)) });
+}
+
+// What the server tells of the edition in use now: another one's ground takes the place of the old one on every map that
+// is still on the page.
+export function takeUp(ground) {
+  for (const each of laid) {
+    if (!each.map.getContainer().isConnected) {
+      laid.delete(each);
+    } else if (each.edition !== ground.edition) {
+      for (const old of each.drawn) Promise.resolve(old).then((remove) => remove());
+      each.edition = ground.edition;
+      each.drawn = each.parts.map((draw) => draw(each.map, ground));
+      each.changed(ground);
+    }
+  }
+}
+
 // In a pane of their own where it is not the only ground of the map: then it looks different and has no names. Both
 // answer how what they drew is taken away again: a map that stays open comes to another edition.
 export async function outlines(map, ground, look = style, pane = "land") {

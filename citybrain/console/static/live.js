@@ -2,6 +2,7 @@
 
 import { noted } from "./connection.js";
 import { decide } from "./deciding.js";
+import { takeUp } from "./ground.js";
 import { morph } from "./morph.js";
 import { fetched } from "./page.js";
 import { wire } from "./places.js";
@@ -48,6 +49,8 @@ async function refresh() {
   if (document.hidden) return;
   const fresh = await fetched(`/cases/${page.case}`).catch(() => null);
   if (!fresh || fresh.status !== 200) return;
+  const placing = fresh.page.querySelector(".placing");
+  if (placing) takeUp(JSON.parse(placing.dataset.ground));
   if (Number(fresh.page.body.dataset.version) > Number(page.version)) return announce();
   for (const part of document.querySelectorAll("[data-live]")) {
     const now = fresh.page.querySelector(`[data-live="${part.dataset.live}"]`);

@@ -1,7 +1,7 @@
 // The map: our own polygons as its ground, the queue's cases on it, and what somebody clicks.
 
 import * as address from "./address.js";
-import { cells, ink, outlines } from "./ground.js";
+import { ink, lay } from "./ground.js";
 import { mark } from "./marks.js";
 import { say } from "./said.js";
 
@@ -11,8 +11,7 @@ const CLOSE = 13; // the zoom at which a selected case is shown
 const FAR = 10.5; // and below: marks are smaller
 const PATIENCE = 8_000;
 
-let ground = JSON.parse(document.body.dataset.ground);
-let drawn = []; // promises of how to take it away again
+const ground = JSON.parse(document.body.dataset.ground);
 const told = document.getElementById("map-note");
 let map;
 let marks;
@@ -38,7 +37,7 @@ export function open(hearCase, hearPlace) {
   if (from) map.setView(from.at, from.zoom);
   else map.fitBounds(ground.box);
   map.setMaxBounds(L.latLngBounds(ground.box).pad(0.5));
-  drawn = [outlines(map, ground), cells(map, ground)];
+  lay(map, ground, undefined, changed);
   map.createPane("marks").style.zIndex = 450;
   marks = L.layerGroup([], { pane: "marks" }).addTo(map);
   map.on("moveend", () => {
@@ -54,15 +53,9 @@ export function open(hearCase, hearPlace) {
   return true;
 }
 
-// Another edition is in use since the page was made: its ground takes the place of the old one.
-export function takeUp(now) {
-  if (!map || now.edition === ground.edition) return;
-  ground = now;
-  const before = drawn;
-  drawn = [outlines(map, ground), cells(map, ground)];
-  map.setMaxBounds(L.latLngBounds(ground.box).pad(0.5));
-  document.querySelector(".ground-note").textContent = ground.note;
-  for (const each of before) Promise.resolve(each).then((remove) => remove());
+function changed({ box, note }) {
+  map.setMaxBounds(L.latLngBounds(box).pad(0.5));
+  document.querySelector(".ground-note").textContent = note;
 }
 
 function clicked({ latlng, containerPoint }) {

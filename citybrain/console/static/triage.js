@@ -1,7 +1,7 @@
 // The panel for what no rule decided: a click on its map places the case, a search finds the type, and who is
 // responsible there for that is suggested as soon as both are known. All of it is in the form's own fields too.
 
-import { cells, ink, outlines } from "./ground.js";
+import { ink, lay } from "./ground.js";
 
 const NEAR = 13; // the zoom that a place is shown at
 const PAUSE = 250; // ms after the last key
@@ -33,8 +33,7 @@ function placing(form, ask) {
   const inside = known && L.latLngBounds(ground.box).contains(known);
   if (inside) map.setView(known, NEAR);
   else map.fitBounds(ground.box);
-  outlines(map, ground);
-  cells(map, ground);
+  lay(map, ground);
   let here = inside && mark(L, map, known);
   map.on("click", ({ latlng }) => {
     if (here) here.remove();

@@ -3,6 +3,7 @@
 // after an answer: never into an error that nobody is there to click away.
 
 import { noted } from "./connection.js";
+import { takeUp } from "./ground.js";
 import { morph } from "./morph.js";
 import { fetched } from "./page.js";
 import { Source } from "./source.js";
@@ -61,6 +62,7 @@ async function look() {
   answered = performance.now();
   asOf.querySelector("time").textContent = now.dataset.asOf.slice(11, 19);
   take(fresh);
+  takeUp(JSON.parse(now.dataset.ground));
   await points();
   if (performance.now() - figures > FIGURES) {
     const told = await get("/fragments/wall/figures");

@@ -1,6 +1,6 @@
 // The wall's map: the whole city and its cases, the most pressing two thousand, as the desk draws them; it never moves.
 
-import { outlines } from "./ground.js";
+import { lay, outlines } from "./ground.js";
 import { mark } from "./marks.js";
 import { say } from "./said.js";
 
@@ -9,7 +9,7 @@ const RADIUS = 320; // the screen's width in radii of a mark
 const PATIENCE = 15_000;
 const STILL = ["dragging", "touchZoom", "doubleClickZoom", "scrollWheelZoom", "boxZoom", "keyboard", "zoomControl"];
 
-const ground = JSON.parse(document.body.dataset.ground);
+let ground = JSON.parse(document.getElementById("state").dataset.ground);
 const more = document.getElementById("points");
 let marks;
 
@@ -25,7 +25,11 @@ function open() {
     map.fitBounds(ground.box, { animate: false, padding: [8, 8] });
   };
   fit();
-  outlines(map, ground);
+  lay(map, ground, [outlines], (now) => {
+    ground = now;
+    document.getElementById("ground-note").textContent = now.note;
+    fit();
+  });
   map.createPane("marks").style.zIndex = 450;
   marks = L.layerGroup([], { pane: "marks" }).addTo(map);
   new ResizeObserver(fit).observe(map.getContainer());

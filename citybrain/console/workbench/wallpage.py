@@ -43,7 +43,7 @@ class Place(NamedTuple):
 def wall(request: Request, key: Visitor, here: Here) -> Response:
     key.require(May.QUEUES)
     shown = _state(key, here) | _figures(key, here)
-    return render(request, "wall.html", view=view_of(here), version=static_version(), **shown)
+    return render(request, "wall.html", version=static_version(), **shown)
 
 
 @routes.get("/fragments/wall")
@@ -71,6 +71,7 @@ def _state(key: Key, here: Installation) -> dict[str, Any]:
         "queues_left": len(groups) - DOMAINS,
         "places": _places(groups),
         "newest": newest,
+        "view": view_of(here),
         "as_of": rfc3339(here.clock(), here.city.zone),
     }
 
