@@ -6,7 +6,7 @@ from typing import cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from citybrain.problem import NOT_ACKNOWLEDGED, Problem
+from citybrain.problem import NOT_ACKNOWLEDGED, Problem, refusal
 
 MIB = 1024 * 1024
 DISCARDED = 64 * MIB
@@ -63,7 +63,7 @@ class Capped:
         if body.refused is not None:
             if body.more:
                 await _discard(receive)
-            await body.refused.response()(scope, receive, send)
+            await refusal(scope, body.refused)(scope, receive, send)
 
 
 class _Body:
