@@ -41,7 +41,7 @@ from citybrain.keys import Key, Keyring
 from citybrain.operations import metrics
 from citybrain.operations.admission import Admission
 from citybrain.operations.observing import PROBES, Observed
-from citybrain.problem import Problem, answer_problem, field_errors
+from citybrain.problem import Problem, answer_problem, field_errors, refusal
 
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 20_000, 100_000  # for one key
 COUNTED = {"/api/v1/events": "single", "/api/v1/events/batch": "batch", "/cloudevents": "cloudevents"}
@@ -86,12 +86,12 @@ def build(here: Installation) -> FastAPI:
         "/cloudevents": CloudEvents(intake, here).post,
     }
     figures = metrics.Figures(here)
-    app.add_middleware(Admission, figures.turned_away, (*PROBES, *ON_DISK), pages.refused)
+    app.add_middleware(Admission, figures.turned_away, (*PROBES, *ON_DISK))
     app.add_middleware(Doors, doors=doors)
     room = Room(here.config.bodies_mib * MIB)
-    app.add_middleware(Capped, MIB, LARGER_BODIES, room, ON_DISK, pages.refused)
+    app.add_middleware(Capped, MIB, LARGER_BODIES, room, ON_DISK)
     app.add_middleware(Observed, doors=COUNTED, took=figures.acknowledged)
-    app.state.installation, app.state.keyring = here, keyring
+    app.state.installation, app.state.keyring, app.state.forms = here, keyring, {}
     app.state.sequencer, app.state.intake, app.state.figures = sequencer, intake, figures
     later = (places, registers, vacancies, roots, keys, sessions, stream, health, metrics, reference, pages)
     cased = (attachment_api, casework, silence_api)  # photos first: an action may have any name
@@ -100,6 +100,8 @@ def build(here: Installation) -> FastAPI:
     for domain in here.domains.values():
         if adapter := domain.part("routes"):
             app.include_router(adapter.routes)
+            app.state.forms |= getattr(adapter, "forms", {})
+    app.state.forms["/"] = pages.refused  # behind those of the domains
     reference.document_intake(app)
     app.mount("/static", pages.static)
     _answer_errors(app, here)
@@ -136,7 +138,7 @@ def _answer_errors(app: FastAPI, here: Installation) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        response = Problem(error.status_code, str(error.detail)).response()
+        response = refusal(request.scope, Problem(error.status_code, str(error.detail)))
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = ", ".join(_allowed(request))
         return response

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from citybrain.logs import request_id
 
@@ -114,6 +115,13 @@ def field_errors(found: Iterable[Mapping[str, Any]], own: Mapping[str, str] = Ma
 def not_found(what: str) -> Problem:
     """Also for what exists outside the asker's scope: whether it exists is not theirs to know."""
     return Problem(404, f"no such {what}, or it is outside what this key may see")
+
+
+def refusal(scope: Scope, problem: Problem) -> Response:
+    """As problem+json, or in the form that the protocol at this address has for its errors."""
+    forms = getattr(scope["app"].state, "forms", {}) if "app" in scope else {}
+    own = next((form for prefix, form in forms.items() if scope["path"].startswith(prefix)), None)
+    return own(Request(scope), problem) if own else problem.response()
 
 
 async def answer_problem(_request: Request, error: Exception) -> Response:

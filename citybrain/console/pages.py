@@ -3,7 +3,6 @@
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from citybrain.console import appearance, signing
 from citybrain.console.administration import endpointform, endpointlist, endpointpage, keypage
@@ -51,10 +50,9 @@ for _page in (
 static = OwnFiles(directory=FOLDER / "static")
 
 
-def refused(scope: Scope, problem: Problem) -> Response:
-    """What was too large for anybody to read: told as a page to whoever sent a page's form."""
-    request = Request(scope)
-    if scope["path"].startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+def refused(request: Request, problem: Problem) -> Response:
+    """What came to no route: told as a page to whoever looks at pages."""
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
         return problem.response()
     language.set(appearance.language_of(request))
     return problem_page(request, problem)

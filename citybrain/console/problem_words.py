@@ -79,6 +79,7 @@ DETAILS = (
     (re.compile(r"another event was posted under"), "posted"),
     (re.compile(r"^an endpoint named"), "endpoint_name"),
     (re.compile(r"^the secret was rotated"), "rotated"),
+    (re.compile(r"secrets sign already"), "secrets"),
     (re.compile(r"^name .*: letters, digits"), "key_name"),
     (re.compile(r"^a key named"), "key_taken"),
     (re.compile(r"is the last admin key"), "last_admin"),

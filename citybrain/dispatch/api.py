@@ -104,7 +104,7 @@ def test_endpoint(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
 
 @routes.post("/endpoints/{endpoint_id}/rotate-secret")
 def rotate(endpoint_id: str, key: Asker, here: Here) -> dict[str, Any]:
-    """Both secrets sign for a day."""
+    """The one before signs too for a day, and so does each before that for its day; five at once at most, then 409."""
     return rotate_as_seen(endpoint_id, key, here, None)
 
 

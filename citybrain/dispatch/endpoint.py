@@ -1,6 +1,7 @@
 """An endpoint 对接端点: where a domain system receives webhooks. Created, changed, disabled, its secret rotated."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -22,7 +23,8 @@ from citybrain.store.ids import new_id
 from citybrain.store.ledger import Entry, append_to_city
 from citybrain.store.locks import Lock, take
 
-OVERLAP_MS = 24 * 3600 * 1000  # both secrets sign for a day after a rotation
+OVERLAP_MS = 24 * 3600 * 1000  # so long a secret signs on after it was replaced
+MOST_SECRETS = 5  # that sign at once: each is a signature more in every message
 Name = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=100)]
 Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
 
@@ -113,19 +115,23 @@ def change_endpoint(tx: Connection, endpoint_id: str, change: dict[str, Any], ci
 
 
 def sign_until(row: Row[Any], now: int) -> int | None:
-    """Until when the secret before this one signs too."""
+    """Until when secrets before this one sign too."""
     times: list[int] = [each["until"] for each in row.secrets if each["until"] and each["until"] > now]
     return max(times, default=None)
 
 
 def rotate_secret(tx: Connection, endpoint_id: str, actor: str, now: int, seen: int | None = None) -> str:
-    """`seen`: until when the secret before signs, as somebody knew it who asked; 0: no longer. Who asks twice by
-    mistake would end a secret that receivers still use. Raises Problem 409."""
+    """Every secret signs on for a day after it was replaced: a receiver that has not taken over the one before misses
+    nothing. `seen`: until when secrets before sign, as somebody knew it who asked; 0: no longer. Who asks twice by
+    mistake would give the receiver the wrong one. Raises Problem 409."""
     row = find_to_change(tx, endpoint_id)
     if seen is not None and seen != (sign_until(row, now) or 0):
         raise Problem(409, "the secret was rotated meanwhile; nothing was changed: look again before the next rotation")
-    secret = new_secret()
-    still = [{"secret": row.secrets[0]["secret"], "until": now + OVERLAP_MS}]
+    secret, (present, *before) = new_secret(), row.secrets
+    still = [present | {"until": now + OVERLAP_MS}, *(each for each in before if each["until"] > now)]
+    if len(still) >= MOST_SECRETS:
+        until = rfc3339(still[-1]["until"], UTC)
+        raise Problem(409, f"{len(still)} secrets sign already, as many as can: wait until {until}", until=until)
     secrets = [{"secret": secret, "until": None}, *still]
     tx.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(secrets=secrets))
     log_change(tx, "endpoint.secret_rotated", endpoint_id, actor, now)

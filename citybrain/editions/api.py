@@ -16,6 +16,7 @@ from citybrain.editions.rerouting import MOST_EVENTS, dry_run, reroute
 from citybrain.editions.sending import load_form
 from citybrain.intake.body import read_form
 from citybrain.keys import May, cases_visible, events_visible
+from citybrain.listing import Cursor, Limit
 from citybrain.problem import invalid
 
 routes = APIRouter(prefix="/api/v1", tags=["editions 边界版本"])
@@ -30,9 +31,10 @@ FORM = {  # for the reference: a framework would parse the files before asking f
 
 
 @routes.get("/editions")
-def list_editions(key: Asker, here: Here) -> dict[str, Any]:
+def list_editions(key: Asker, here: Here, cursor: Cursor = None, limit: Limit = 50) -> dict[str, Any]:
+    """The newest first."""
     key.require(May.READ_EDITIONS)
-    return {"items": listing.listed(here), "next": None}
+    return listing.listed_page(here, cursor, limit)
 
 
 @routes.post("/editions", status_code=201, openapi_extra={"requestBody": {"content": {"multipart/form-data": FORM}}})

@@ -4,11 +4,12 @@ import csv
 import io
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, exists, literal, select, true, union_all
 
 from citybrain.clock import rfc3339
 from citybrain.editions.loading import faults_of, report_of
 from citybrain.installation import Installation
+from citybrain.listing import page
 from citybrain.problem import Problem, not_found
 from citybrain.store.edition_tables import edition_uses, editions
 from citybrain.store.editions import Content, activate, find, in_use, is_known, keep_edition
@@ -16,30 +17,41 @@ from geo.changes import Part, mapping
 from geo.locator import Locator
 
 PACK = "city pack"
+NEVER = 0  # in place of when it was loaded
+AT_ONCE = 500
+SHOWN = ("id", "name", "valid", "loaded_at", "loaded_by")
 
 
 def listed(here: Installation) -> list[dict[str, Any]]:
-    """The newest first; the city pack's own at the end, as long as it was never replaced."""
-    columns = [editions.c[name] for name in ("id", "name", "valid", "loaded_at", "loaded_by")]
-    with here.store.read() as tx:
-        rows = tx.execute(select(*columns).order_by(editions.c.loaded_at.desc(), editions.c.id)).all()
-        uses = tx.execute(select(edition_uses).order_by(edition_uses.c.number)).all()
-        present = in_use(tx) or here.city.own_edition
-    zone = here.city.zone
-    used = {use.edition_id: {"at": rfc3339(use.at, zone), "by": use.actor} for use in uses}
-    items = [
-        {
-            **row._mapping,
-            "loaded_at": rfc3339(row.loaded_at, zone),
-            "in_use": row.id == present,
-            "used": used.get(row.id),
-        }
-        for row in rows
-    ]
-    if here.city.own_edition not in {row.id for row in rows}:
-        own = {"id": here.city.own_edition, "name": PACK, "valid": True, "loaded_at": None, "loaded_by": PACK}
-        items.append({**own, "in_use": own["id"] == present, "used": None})
+    """All of them, in the order of `listed_page`."""
+    found = listed_page(here, None, AT_ONCE)
+    items: list[dict[str, Any]] = found["items"]
+    while cursor := found["next"]:
+        found = listed_page(here, cursor, AT_ONCE)
+        items += found["items"]
     return items
+
+
+def listed_page(here: Installation, cursor: str | None, limit: int) -> dict[str, Any]:
+    """The newest first; the city pack's own at the end, as long as it was never replaced."""
+    loaded = select(*(editions.c[name] for name in SHOWN))
+    own = here.city.own_edition
+    packed = select(literal(own), literal(PACK), true(), literal(NEVER, BigInteger), literal(PACK))
+    all_ = union_all(loaded, packed.where(~exists().where(editions.c.id == own))).subquery()
+    with here.store.read() as tx:
+        keys = ((all_.c.loaded_at, True), (all_.c.id, False))
+        found = page(tx, select(all_), keys, cursor, limit, lambda row: {name: getattr(row, name) for name in SHOWN})
+        ids = [item["id"] for item in found["items"]]
+        uses = tx.execute(
+            select(edition_uses).where(edition_uses.c.edition_id.in_(ids)).order_by(edition_uses.c.number)
+        ).all()
+        present = in_use(tx) or own
+    used = {use.edition_id: {"at": rfc3339(use.at, here.city.zone), "by": use.actor} for use in uses}
+    for item in found["items"]:
+        at = item["loaded_at"]
+        item["loaded_at"] = None if at == NEVER else rfc3339(at, here.city.zone)
+        item |= {"in_use": item["id"] == present, "used": used.get(item["id"])}
+    return found
 
 
 def report(here: Installation, id_: str) -> dict[str, Any]:

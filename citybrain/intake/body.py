@@ -1,16 +1,15 @@
 """Reads a request's body no further than it may be long: the cap holds while it streams, whatever its headers say."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from citybrain.problem import NOT_ACKNOWLEDGED, Problem, invalid
+from citybrain.problem import NOT_ACKNOWLEDGED, Problem, invalid, refusal
 
 MIB = 1024 * 1024
 DISCARDED = 64 * MIB
@@ -38,7 +37,7 @@ class Room:
 class Capped:
     """Around the whole application, because a framework reads a body before it asks who sends it. `larger` has how
     the paths end that may be sent more than `limit` bytes; what is sent to those of `on_disk` is written into a file as
-    it comes. `answer` tells who sent too much. (Starlette's own cap answers in plain text.)"""
+    it comes. (Starlette's own cap answers in plain text.)"""
 
     def __init__(
         self,
@@ -47,9 +46,8 @@ class Capped:
         larger: Mapping[str, int],
         room: Room,
         on_disk: Collection[str] = (),
-        answer: Callable[[Scope, Problem], Response] = lambda _scope, problem: problem.response(),
     ) -> None:
-        self._app, self._limit, self._larger, self._room, self._answer = app, limit, larger, room, answer
+        self._app, self._limit, self._larger, self._room = app, limit, larger, room
         self._on_disk = tuple(on_disk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +72,7 @@ class Capped:
         if body.refused is not None:
             if body.more:
                 await _discard(receive)
-            await self._answer(scope, body.refused)(scope, receive, send)
+            await refusal(scope, body.refused)(scope, receive, send)
 
 
 class _Body:

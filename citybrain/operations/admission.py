@@ -6,13 +6,12 @@ have a queue of their own; what is streamed, once it has begun to be answered, h
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from prometheus_client import Counter
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from citybrain.problem import Problem
+from citybrain.problem import Problem, refusal
 
 PLACES = 8  # of systems, and as many of people: together fewer than a process may have connections to PostgreSQL
 WAITING = 2_000  # of each; more is refused at once
@@ -24,19 +23,18 @@ GONE = Problem(400, "the connection ended before the body did")
 class Admission:
     """Around all routes. People, who come with a session, and systems, which come with a key, wait in lines of their
     own, so that nobody at a screen stands behind a thousand answers of a department. `free` has how the paths end that
-    are never held up: whether the process lives, and large uploads. `answer` tells who is not let in."""
+    are never held up: whether the process lives, and large uploads."""
 
     def __init__(
         self,
         app: ASGIApp,
         turned_away: Counter,
         free: Collection[str] = (),
-        answer: Callable[[Scope, Problem], Response] = lambda _scope, problem: problem.response(),
         places: int = PLACES,
         waiting: int = WAITING,
         seconds: float = WAIT_SECONDS,
     ) -> None:
-        self._app, self._free, self._answer = app, tuple(free), answer
+        self._app, self._free = app, tuple(free)
         self._people, self._systems = (
             _Line(places, waiting, seconds, turned_away.labels(name)) for name in ("people", "systems")
         )
@@ -47,13 +45,13 @@ class Admission:
             return
         body = await _whole(receive)  # before: whoever sends it slowly would hold a place meanwhile
         if body is None:
-            await self._answer(scope, GONE)(scope, receive, send)
+            await refusal(scope, GONE)(scope, receive, send)
             return
         with_key = any(name == b"authorization" for name, _ in scope["headers"])
         line = self._systems if with_key else self._people
         if not await line.enter():
             line.turned_away.inc()
-            await self._answer(scope, BUSY)(scope, receive, send)
+            await refusal(scope, BUSY)(scope, receive, send)
             return
         place = _Place(line)
 

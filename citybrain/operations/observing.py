@@ -12,7 +12,7 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from citybrain.logs import ACCESS, request_id
-from citybrain.problem import NOT_ACKNOWLEDGED, STORE_AWAY, Problem
+from citybrain.problem import NOT_ACKNOWLEDGED, STORE_AWAY, Problem, refusal
 from citybrain.store.database import StoreUnavailable
 from citybrain.store.ids import new_id
 
@@ -57,7 +57,7 @@ class Observed:
         except (Exception, asyncio.CancelledError) as error:
             problem = self._told(error)
             if not begun:
-                await problem.response()(scope, receive, watched)
+                await refusal(scope, problem)(scope, receive, watched)
         finally:
             self._tell(scope, status, time.perf_counter() - began)
             request_id.reset(under)

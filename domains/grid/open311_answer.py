@@ -13,8 +13,7 @@ from sqlalchemy.exc import DataError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from citybrain.problem import STORE_AWAY, Problem, field_errors
-from citybrain.store.database import StoreUnavailable
+from citybrain.problem import Problem, field_errors
 
 # "404 for resources that don't exist, 403 for wrong or missing api_key and basically 400 for any other error"; what a
 # client may send again keeps the status that says so.
@@ -36,7 +35,7 @@ Shown = Mapping[str, Any]
 
 
 class Open311Route(APIRoute):
-    """Answers in the protocol's own form, whatever goes wrong."""
+    """Answers in the protocol's own form, whatever goes wrong; what goes wrong around it finds that form in `forms`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
@@ -45,14 +44,12 @@ class Open311Route(APIRoute):
             try:
                 return await answer(request)
             except Problem as problem:
-                return _refusal(request, problem)
+                return refused(request, problem)
             except RequestValidationError as error:
                 errors = field_errors({**each, "loc": each["loc"][1:]} for each in error.errors())
-                return _refusal(request, Problem(422, "wrong parameters", errors=errors))
+                return refused(request, Problem(422, "wrong parameters", errors=errors))
             except DataError:
-                return _refusal(request, Problem(422, "a NUL character, or a number that is too large"))
-            except StoreUnavailable:
-                return _refusal(request, STORE_AWAY)
+                return refused(request, Problem(422, "a NUL character, or a number that is too large"))
 
         return told
 
@@ -75,7 +72,7 @@ def answer_one(request: Request, name: str, item: Shown) -> Response:
     return _xml(root, 200)
 
 
-def _refusal(request: Request, problem: Problem) -> Response:
+def refused(request: Request, problem: Problem) -> Response:
     code = CODES.get(problem.status, problem.status)
     told = [f"{FIELDS.get(each.field, each.field)}: {each.message}; {each.remedy}" for each in problem.errors]
     found = [{"code": code, "description": text} for text in told or [problem.detail]]

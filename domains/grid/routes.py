@@ -24,7 +24,7 @@ from citybrain.listing import LOOKED
 from citybrain.problem import Problem, not_found
 from citybrain.store.ids import earliest_id
 from citybrain.store.tables import cases, events, receipts
-from domains.grid.open311_answer import Open311Route, answer, answer_one
+from domains.grid.open311_answer import Open311Route, answer, answer_one, refused
 from domains.grid.open311_form import Form, event_of, one, public, read_form, repetition_id, services
 
 BASE = "/open311/v2"
@@ -41,6 +41,7 @@ FORM = "application/x-www-form-urlencoded"
 Format = Literal["xml", "json"]
 Words = Annotated[list[str] | None, Query(description="several separated by commas, or given several times")]
 routes = APIRouter(prefix=BASE, tags=["Open311 GeoReport v2"], route_class=Open311Route)
+forms = {BASE: refused}  # of what goes wrong outside the routes
 
 
 async def _asker(request: Request, given: str | None) -> Key:

@@ -15,11 +15,12 @@ from sqlalchemy import select, text
 from steps import completed
 
 from citybrain.clock import now_ms
-from citybrain.commands.backup import BackupRefused, backup
+from citybrain.commands.backup import MANIFEST, BackupRefused, Manifest, backup
 from citybrain.commands.restore import RestoreRefused, restore
 from citybrain.config import Config
 from citybrain.store.database import Store
 from citybrain.store.tables import events, metadata
+from geo.edition import file_of
 
 pytestmark = both_stores
 NOT_KEPT = {"sessions", "leases"}
@@ -73,6 +74,41 @@ def test_what_was_backed_up_is_restored_to_either_store(
     assert "the ledger holds what its 1 roots saw, and nothing older: yes" in said
     with pytest.raises(RestoreRefused, match="is not empty"):
         restore(there, file, said.append)
+
+
+def test_a_backup_is_one_moment_whatever_is_written_between_its_tables(desk: Desk, tmp_path: Path) -> None:
+    lived(desk)
+    before: dict[str, int] = {}
+
+    def write(_said: str) -> None:  # after each table
+        if not before:
+            before.update({name: len(found) for name, found in rows(desk.here.config).items()})
+            desk.open(title="其间")
+        desk.report({"reporter": {"name": "陈小明"}})
+
+    file = backup(desk.here.config, tmp_path, write)
+    with ZipFile(file) as made:
+        manifest = Manifest.model_validate_json(made.read(MANIFEST))
+    assert {each.name: each.rows for each in manifest.tables} == before
+    assert len(desk.rows(events)) > before["events"]
+
+
+def test_ground_that_only_its_machine_kept_is_laid_again_and_what_is_there_stays(
+    desk: Desk, tmp_path: Path, postgres: Server, store_kind: str
+) -> None:
+    desk.report({})
+    ground = desk.here.config.data / "editions" / file_of(desk.here.locator.edition.id)
+    ground.parent.mkdir()
+    with ZipFile(ground, "w") as some:
+        some.writestr("county.code.npy", b"ground" * 1000)
+    file = backup(desk.here.config, tmp_path / "backup.zip", print)
+    there = elsewhere(desk, store_kind, tmp_path / "there", postgres)
+    restore(there, file, print)
+    laid = there.data / "editions" / ground.name
+    assert (list(laid.parent.iterdir()), laid.read_bytes()) == ([laid], ground.read_bytes())
+    laid.write_bytes(b"its own")
+    restore(replace(there, database_url=f"sqlite:///{tmp_path / 'another.db'}"), file, print)
+    assert laid.read_bytes() == b"its own"
 
 
 def test_a_target_that_exists_is_left_alone(desk: Desk, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from citybrain.app import build
 from citybrain.casework.followup import follow_up
 from citybrain.console.maps.groundmap import draw_ahead, view_of
 from citybrain.editions.watch import Watch
-from citybrain.keys import create_key
 
 MEIXIAN = {"lng": 116.40, "lat": 24.50, "datum": "wgs84"}
 EVERYWHERE = "115,23,117.5,25.5"

@@ -9,7 +9,7 @@ import pytest
 from desk import Desk
 from plots import Plots, write
 from postgres import both_stores, refusing
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from citybrain.city import load_city
 from citybrain.domain import load_domains
@@ -86,6 +86,20 @@ def test_what_was_activated_is_in_use_on_every_host_and_what_it_replaced_is_kept
         ("chen", "edition.activated"),
     ]
     assert desk.broken() == []
+
+
+def test_editions_are_listed_page_by_page_the_newest_first_and_the_pack_s_own_once(desk: Desk) -> None:
+    plain = {"name": "e", "valid": False, "report": {}, "faults": "{}", "bytes": 0, "sha256": "", "loaded_by": "liu"}
+    with desk.here.store.write() as tx:
+        tx.execute(insert(editions), [{"id": f"e{n}", "loaded_at": 1 + n // 2, **plain} for n in range(5)])
+    pages = [listing.listed_page(desk.here, None, 2)]
+    while cursor := pages[-1]["next"]:
+        pages.append(listing.listed_page(desk.here, cursor, 2))
+    found = [[item["id"] for item in page["items"]] for page in pages]
+    assert found == [["e4", "e2"], ["e3", "e0"], ["e1", desk.here.city.own_edition]]
+    own = pages[-1]["items"][-1]
+    assert (own["valid"], own["loaded_at"], own["in_use"], own["used"]) == (True, None, True, None)
+    assert listing.listed(desk.here) == [item for page in pages for item in page["items"]]
 
 
 def test_an_edition_with_errors_has_a_report_and_no_content(desk: Desk, tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ from citybrain.dispatch.api import (
     patch_endpoint,
     replay,
     retry_many,
+    rotate,
     rotate_as_seen,
     show_endpoint,
 )
 from citybrain.dispatch.backlog import Backlog, backlogs
+from citybrain.dispatch.delivery import outgoing
 from citybrain.dispatch.health import states
 from citybrain.dispatch.pace import HOUR_MS, Pace, paces
 from citybrain.dispatch.queues import raise_alerts
@@ -117,6 +119,30 @@ def test_a_secret_that_was_rotated_meanwhile_is_not_rotated_again_by_mistake(des
     assert refused.value.status == 409
     assert desk.row(endpoints, endpoints.c.id == light).secrets == before
     rotate_as_seen(light, ADMIN, desk.here, before[1]["until"])
+
+
+def test_each_secret_signs_for_a_day_after_it_was_replaced_and_five_at_most(desk: Desk) -> None:
+    light = desk.endpoint("light")
+
+    def signing() -> list[str]:
+        row = desk.row(endpoints, endpoints.c.id == light)
+        return list(outgoing("msg_1", row, b"", desk.now).secrets)
+
+    def rotated() -> str:
+        made: str = rotate(light, ADMIN, desk.here)["secret"]
+        desk.pass_time(hours=5)
+        return made
+
+    (first,) = signing()
+    second, third, fourth, fifth = (rotated() for _ in range(4))
+    assert signing() == [fifth, fourth, third, second, first]
+    with pytest.raises(Problem, match="5 secrets sign already, as many as can: wait until 2025-03-04T01:00") as refused:
+        rotated()
+    assert refused.value.status == 409
+    desk.pass_time(hours=4)
+    assert signing() == [fifth, fourth, third, second]
+    sixth = rotated()
+    assert signing() == [sixth, fifth, fourth, third]
 
 
 def test_another_address_is_tried_at_once(desk: Desk) -> None:

@@ -177,6 +177,13 @@ def test_a_question_that_cannot_be_answered_is_400(
     assert next(iter(wrong)) in answer.body[0]["description"]
 
 
+def test_what_no_route_answers_has_the_protocol_s_form_too(shared_service: Service, app_key: str) -> None:
+    large = post(shared_service, "xml", app_key, description="x" * 1_100_000)
+    assert (large.status, xml(large).findtext("error/code")) == (413, "413")
+    unknown = shared_service.call("GET", f"{BASE}/nothing.json", key=app_key)
+    assert (unknown.status, unknown.body[0]["code"]) == (404, 404)
+
+
 def test_the_reference_knows_every_door(shared_service: Service) -> None:
     page = shared_service.call("GET", "/docs").body.decode()
     assert all(door in page for door in (f"{BASE}/requests.{{form}}", f"{BASE}/discovery.{{form}}", "/cloudevents"))

@@ -199,7 +199,8 @@ def test_who_still_waits_when_a_process_is_stopped_is_told_to_send_again(desk: D
     server.thread.start()
     wait_until(lambda: server.started)
     event = json.dumps(EVENT).encode()
-    asked = [("/api/v1/events", event, JSON), ("/api/v1/events/batch", event, NDJSON), ("/cap", cap, "application/xml")]
+    asked = [("/api/v1/events", event, JSON), ("/api/v1/events/batch", event, NDJSON)]
+    asked += [("/open311/v2/requests.json", SERVICE_REQUEST, FORM), ("/cap", cap, "application/xml")]
     answers: list[tuple[int, dict[str, str]]] = []
     with held(desk.here.store, "receipts"):
         threads = [
@@ -213,7 +214,6 @@ def test_who_still_waits_when_a_process_is_stopped_is_told_to_send_again(desk: D
         for thread in threads:
             thread.join()
     server.thread.join()
-    assert [(status, told["content-type"], told["retry-after"]) for status, told in answers] == [
-        (503, PROBLEM, "2")
-    ] * 3
+    assert [(status, told["retry-after"]) for status, told in answers] == [(503, "2")] * len(asked)
+    assert sorted(told["content-type"] for _, told in answers) == [f"{JSON}; charset=utf-8", *[PROBLEM] * 3]
     assert all("x-request-id" in told for _, told in answers)
