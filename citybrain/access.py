@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from citybrain.installation import Installation
-from citybrain.keys import Key, Keyring, session_of
+from citybrain.keyring import Keyring, borne
+from citybrain.keys import Key, session_of
 from citybrain.problem import Problem
 from citybrain.strict_json import check_fit, parse_json
 
@@ -40,7 +41,8 @@ def asker(request: Request) -> Key:
 
 async def asking(request: Request) -> Key:
     """The same without a thread, which would cost more than all else, where no store has to be read for it."""
-    if "authorization" in request.headers and keyring_of(request).is_fresh():
+    given = request.headers.get("authorization")
+    if given is not None and keyring_of(request).is_at_hand(borne(given)):
         return asker(request)
     return await run_in_threadpool(asker, request)
 

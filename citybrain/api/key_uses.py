@@ -3,7 +3,8 @@
 import logging
 import threading
 
-from citybrain.keys import Keyring, record_uses
+from citybrain.keyring import Keyring
+from citybrain.keys import record_uses
 from citybrain.store.database import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)

@@ -49,7 +49,7 @@ async def _asker(request: Request, given: str | None) -> Key:
     if given is None or "authorization" in request.headers:
         return await asking(request)
     keyring = keyring_of(request)
-    return keyring.check(given) if keyring.is_fresh() else await run_in_threadpool(keyring.check, given)
+    return keyring.check(given) if keyring.is_at_hand(given) else await run_in_threadpool(keyring.check, given)
 
 
 async def _reader(request: Request, api_key: Annotated[str | None, Query(max_length=200)] = None) -> Key:

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from desk import ADMIN, Desk
 from postgres import both_stores
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from citybrain.api.key_uses import Uses
 from citybrain.api.keys import create, end, list_keys
 from citybrain.app import build
-from citybrain.keys import Key, Keyring, Role
+from citybrain.keyring import Keyring
+from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import keys
@@ -41,6 +43,32 @@ def test_a_key_is_shown_once_and_its_use_is_written_down(desk: Desk) -> None:
     desk.pass_time(days=31)
     assert set(by_name(desk, "expired")) == {"lin"}
     assert set(by_name(desk, "valid")) == {"wang"}
+
+
+def test_a_new_key_is_known_at_once_and_wrong_ones_do_not_flood_the_store(desk: Desk) -> None:
+    ring, reads = Keyring(desk.here.store, desk.clock), list[str]()
+    event.listen(desk.here.store.engine, "before_cursor_execute", lambda *given: reads.append(given[2]))
+
+    def knows(plain: str) -> bool:
+        try:
+            return bool(ring.check(plain))
+        except Problem:
+            return False
+
+    first = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
+    assert knows(first)
+    desk.pass_time(milliseconds=50)  # all keys are read again after a quarter of a second
+    second = create(ADMIN, desk.here, {"role": "operator", "name": "lin"})["key"]
+    assert (ring.is_at_hand(first), ring.is_at_hand(second)) == (True, False)
+    assert knows(second)
+    reads.clear()
+    desk.pass_time(milliseconds=50)
+    assert [knows(f"cb{number}.wrong") for number in range(100)] == [False] * 100
+    assert len([each for each in reads if "FROM keys" in each]) == 1
+    assert ring.is_at_hand("cb101.wrong")
+    desk.pass_time(milliseconds=50)
+    create(ADMIN, desk.here, {"role": "operator", "name": "chen"})
+    assert ring.named("chen") is not None
 
 
 def test_an_ended_key_is_told_apart_and_the_last_admin_is_not_ended(desk: Desk) -> None:
