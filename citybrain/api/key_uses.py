@@ -10,6 +10,9 @@ from citybrain.store.database import Store, StoreUnavailable
 log = logging.getLogger(__name__)
 
 SECONDS = 30.0
+STOP_SECONDS = (
+    1.0  # that a process waits for the last of it: a store that is locked for longer keeps nobody from stopping
+)
 
 
 class Uses:
@@ -24,7 +27,7 @@ class Uses:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.wait(SECONDS):

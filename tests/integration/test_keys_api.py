@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from desk import ADMIN, Desk
-from postgres import both_stores
+from postgres import both_stores, held
+from serving import wait_until
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
@@ -69,6 +70,18 @@ def test_a_new_key_is_known_at_once_and_wrong_ones_do_not_flood_the_store(desk: 
     desk.pass_time(milliseconds=50)
     create(ADMIN, desk.here, {"role": "operator", "name": "chen"})
     assert ring.named("chen") is not None
+
+
+def test_a_process_stops_although_the_last_uses_cannot_be_written(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    plain = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
+    ring = Keyring(desk.here.store, desk.clock)
+    ring.check(plain)
+    uses = Uses(desk.here.store, ring)
+    with held(desk.here.store, "keys"):
+        uses.start()
+        uses.close()
+        assert "cannot be written down" not in caplog.text  # whoever writes has not given up
+    wait_until(lambda: desk.row(keys, keys.c.name == "wang").used_at)
 
 
 def test_an_ended_key_is_told_apart_and_the_last_admin_is_not_ended(desk: Desk) -> None:
