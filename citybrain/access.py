@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from citybrain.installation import Installation
-from citybrain.keys import Key, Keyring, session_of
+from citybrain.keyring import Keyring, borne
+from citybrain.keys import Key, session_of
 from citybrain.problem import Problem
 from citybrain.strict_json import check_fit, parse_json
 
@@ -35,15 +36,15 @@ def asker(request: Request) -> Key:
         if request.method not in SAFE and (not key.csrf or request.headers.get("x-csrf-token") != key.csrf):
             raise Problem(403, "a write by session needs the X-CSRF-Token that POST /api/v1/session answered")
         return key
-    return keyring_of(request).bearer(authorization)
+    return keyring_of(request).check(borne(authorization))
 
 
 async def asking(request: Request) -> Key:
     """The same; for a key without taking a thread, which costs more than all else and may have to be waited for."""
-    if "authorization" not in request.headers:
+    given = request.headers.get("authorization")
+    if given is None:
         return await run_in_threadpool(asker, request)
-    await keyring_of(request).refreshed()
-    return asker(request)
+    return await keyring_of(request).checked(borne(given))
 
 
 async def _here(request: Request) -> Installation:

@@ -37,7 +37,8 @@ from citybrain.intake.committer import Committer
 from citybrain.intake.filing import file
 from citybrain.intake.photo import PHOTO_BYTES
 from citybrain.intake.rates import Rates
-from citybrain.keys import Key, Keyring
+from citybrain.keyring import Keyring
+from citybrain.keys import Key
 from citybrain.operations import metrics
 from citybrain.operations.admission import Admission
 from citybrain.operations.observing import PROBES, Observed

@@ -1,12 +1,9 @@
 """Keys: who is asking, what their role may do, and the predicate that limits every query to what is theirs."""
 
-import asyncio
 import hashlib
-import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -30,14 +27,12 @@ from sqlalchemy import (
 )
 
 from citybrain.problem import Problem
-from citybrain.store.database import Store
 from citybrain.store.ledger import Entry, append_to_city, lock_city
 from citybrain.store.tables import cases, events, keys, sessions, work_orders
 from citybrain.store.upsert import insert_or
 from geo.place import PLACE_LEVELS
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-REFRESH_SECONDS = 0.25  # a revoked key is refused after this at the latest
 SESSION_MS = 12 * 3600 * 1000  # one shift
 WALL_MS = 30 * 24 * 3600 * 1000  # of a session that can only look at the wall
 # Asked for in place of a division code: what has no place in the city, and what has one but no division of a level.
@@ -192,8 +187,8 @@ def create_key(
     made = tx.execute(
         insert_or(tx.dialect, keys).values(
             name=name,
-            prefix=_prefix(plain),
-            hash=_hash(plain),
+            prefix=prefix_of(plain),
+            hash=hash_of(plain),
             role=Role(role).value,
             domains=sorted(scope.get("domains", ())),
             divisions=sorted(scope.get("divisions", ())),
@@ -216,7 +211,7 @@ def create_key(
 def ensure_admin(tx: Connection, plain: str, now: int) -> None:
     """Makes `plain` the one admin key: at the first start, and whenever the installation is given another."""
     lock_city(tx)  # several machines may start at once
-    same = (keys.c.role == Role.ADMIN) & (keys.c.prefix == _prefix(plain)) & keys.c.revoked_at.is_(None)
+    same = (keys.c.role == Role.ADMIN) & (keys.c.prefix == prefix_of(plain)) & keys.c.revoked_at.is_(None)
     if tx.execute(select(keys.c.name).where(same)).first():
         return
     if is_known(tx, plain):
@@ -235,7 +230,7 @@ def has_admin(tx: Connection, now: int) -> bool:
 
 def is_known(tx: Connection, plain: str) -> bool:
     """Whether this key was ever given out, valid or not."""
-    return tx.execute(select(keys.c.name).where(keys.c.prefix == _prefix(plain))).first() is not None
+    return tx.execute(select(keys.c.name).where(keys.c.prefix == prefix_of(plain))).first() is not None
 
 
 def revoke_key(tx: Connection, name: str, now: int, actor: str) -> None:
@@ -253,82 +248,24 @@ def record_uses(tx: Connection, used: Mapping[str, int]) -> None:
     )
 
 
-class Keyring:
-    """All valid keys in memory, re-read when they may be stale: a request costs a dictionary and a hash."""
-
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
-        self._read_at = -REFRESH_SECONDS * 1000
-        self._by_prefix: dict[str, tuple[bytes, int | None, Key]] = {}
-        self._by_name: dict[str, Key] = {}
-        self._used: dict[str, int] = {}
-        self._reader = ThreadPoolExecutor(1, "keyring")  # of its own: events wait for no request's thread
-
-    def bearer(self, authorization: str | None) -> Key:
-        scheme, _, plain = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not plain:
-            raise Problem(401, "send your key as `Authorization: Bearer KEY`, or sign in by POST /api/v1/session")
-        return self.check(plain.strip())
-
-    def check(self, plain: str) -> Key:
-        self._refresh()
-        known, expires_at, key = self._by_prefix.get(_prefix(plain), (b"", None, None))
-        # The comparison runs also for unknown prefixes, so that the time taken tells nothing.
-        same = hmac.compare_digest(known, _hash(plain))
-        if key is None or not same or (expires_at is not None and expires_at <= self._clock()):
-            raise Problem(401, "this key is unknown, expired or revoked")
-        self._used[key.name] = self._clock()
-        return key
-
-    def named(self, name: str) -> Key | None:
-        """Of a session's key, which is used by that."""
-        self._refresh()
-        if key := self._by_name.get(name):
-            self._used[name] = self._clock()
-        return key
-
-    def take_uses(self) -> dict[str, int]:
-        """When each key was used last, in ms, of those that were used since this was asked."""
-        used, self._used = self._used, {}
-        return dict(used)  # whoever looked up a key meanwhile may still write into the old one
-
-    async def refreshed(self) -> None:
-        """From here on a key is looked up without reading the store."""
-        if not self._is_fresh():
-            await asyncio.get_running_loop().run_in_executor(self._reader, self._refresh)
-
-    def _is_fresh(self) -> bool:
-        return self._clock() - self._read_at < REFRESH_SECONDS * 1000
-
-    def _refresh(self) -> None:
-        if self._is_fresh():
-            return
-        now = self._clock()
-        with self._store.read() as tx:
-            rows = tx.execute(select(keys).where(keys.c.revoked_at.is_(None))).all()
-        self._by_prefix = {row.prefix: (row.hash, row.expires_at, _key(row)) for row in rows}
-        self._by_name = {key.name: key for _, expires, key in self._by_prefix.values() if not expires or expires > now}
-        self._read_at = now
-
-
 def open_session(tx: Connection, key: Key, now: int, *, wall: bool = False) -> tuple[str, str]:
     """A browser's session: the cookie's value and the token that its writes must repeat. One for the wall has none, so
     that it can write nothing, and lasts as long as nobody comes by to sign in."""
     token, csrf = secrets.token_urlsafe(32), "" if wall else secrets.token_urlsafe(24)
     ends = now + (WALL_MS if wall else SESSION_MS)
-    tx.execute(insert(sessions).values(token_hash=_hash(token), key_name=key.name, csrf=csrf, expires_at=ends))
+    tx.execute(insert(sessions).values(token_hash=hash_of(token), key_name=key.name, csrf=csrf, expires_at=ends))
     return token, csrf
 
 
 def session_of(tx: Connection, token: str, now: int) -> tuple[str, str] | None:
     """The key's name and the CSRF token of a session that still runs."""
-    found = (sessions.c.token_hash == _hash(token)) & (sessions.c.expires_at > now)
+    found = (sessions.c.token_hash == hash_of(token)) & (sessions.c.expires_at > now)
     row = tx.execute(select(sessions.c.key_name, sessions.c.csrf).where(found)).first()
     return (row.key_name, row.csrf) if row else None
 
 
 def close_session(tx: Connection, token: str) -> None:
-    tx.execute(sessions.delete().where(sessions.c.token_hash == _hash(token)))
+    tx.execute(sessions.delete().where(sessions.c.token_hash == hash_of(token)))
 
 
 def end_sessions(tx: Connection, now: int) -> None:
@@ -347,7 +284,7 @@ def mask(reporter: Mapping[str, Any] | None) -> dict[str, str | None] | None:
     }
 
 
-def _key(row: Row[Any]) -> Key:
+def key_of(row: Row[Any]) -> Key:
     return Key(
         row.name,
         Role(row.role),
@@ -360,12 +297,12 @@ def _key(row: Row[Any]) -> Key:
     )
 
 
-def _prefix(plain: str) -> str:
+def prefix_of(plain: str) -> str:
     """The part that finds the key: before the dot, or, for a key of other make, a few digits of its hash."""
     prefix, dot, _ = plain.partition(".")
     return prefix if dot else hashlib.sha256(plain.encode()).hexdigest()[:12]
 
 
-def _hash(plain: str) -> bytes:
+def hash_of(plain: str) -> bytes:
     # Keys are 256 random bits: a fast hash is enough, there is nothing to guess.
     return hashlib.sha256(plain.encode()).digest()

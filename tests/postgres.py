@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -203,3 +204,17 @@ def refusing(store: Store, table: str, *, full: bool = False) -> Iterator[None]:
     yield
     with store.write() as tx:
         tx.exec_driver_sql(end)
+
+
+@contextmanager
+def held(store: Store, table: str) -> Iterator[None]:
+    """Whoever wants to write into the table waits."""
+    if store.engine.dialect.name == "sqlite":
+        other = sqlite3.connect(store.engine.url.database or "", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.close()
+        return
+    with psycopg.connect(store.url.replace("+psycopg", "")) as connection:
+        connection.execute(f"LOCK TABLE {table}")
+        yield

@@ -3,12 +3,14 @@
 import logging
 import threading
 
-from citybrain.keys import Keyring, record_uses
+from citybrain.keyring import Keyring
+from citybrain.keys import record_uses
 from citybrain.store.database import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 SECONDS = 30.0
+STOP_SECONDS = 1.0  # for the last of it: a store that is locked for longer keeps nobody from stopping
 
 
 class Uses:
@@ -23,7 +25,7 @@ class Uses:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.wait(SECONDS):

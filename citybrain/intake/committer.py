@@ -45,7 +45,7 @@ class Committer:
             self._waiting -= len(filings)
 
     def close(self) -> None:
-        """Writes what still waits, then ends."""
+        """Writes what somebody still waits for, then ends."""
         self._queue.put(None)
         self._thread.join()
 
@@ -67,6 +67,9 @@ class Committer:
                 return
 
     def _write(self, batch: list[Waiting]) -> None:
+        batch = [each for each in batch if not each[2].done()]  # a request that was cancelled was told to send again
+        if not batch:
+            return
         try:
             receipts = self._file([filing for filings, _, _ in batch for filing in filings])
         except Exception as error:

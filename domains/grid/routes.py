@@ -48,9 +48,7 @@ async def _asker(request: Request, given: str | None) -> Key:
     """By the Authorization header, else by `api_key`; the protocol knows nothing else."""
     if given is None or "authorization" in request.headers:
         return await asking(request)
-    keyring = keyring_of(request)
-    await keyring.refreshed()
-    return keyring.check(given)
+    return await keyring_of(request).checked(given)
 
 
 async def _reader(request: Request, api_key: Annotated[str | None, Query(max_length=200)] = None) -> Key:

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from citybrain.app import Doors
-from citybrain.keys import Key, Keyring, create_key
+from citybrain.keyring import Keyring
+from citybrain.keys import Key, create_key
 from citybrain.problem import Problem
 
 EVENTS = "/api/v1/events"

@@ -1,16 +1,20 @@
 """Keys through the API: made and shown once, listed without them, ended; and when each was used last."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from desk import ADMIN, Desk
-from postgres import both_stores
+from postgres import both_stores, held
+from serving import wait_until
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from citybrain.api.key_uses import Uses
 from citybrain.api.keys import create, end, list_keys
 from citybrain.app import build
-from citybrain.keys import Key, Keyring, Role
+from citybrain.keyring import Keyring
+from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import keys
@@ -41,6 +45,54 @@ def test_a_key_is_shown_once_and_its_use_is_written_down(desk: Desk) -> None:
     desk.pass_time(days=31)
     assert set(by_name(desk, "expired")) == {"lin"}
     assert set(by_name(desk, "valid")) == {"wang"}
+
+
+def test_a_new_key_is_known_at_once_and_wrong_ones_do_not_flood_the_store(desk: Desk) -> None:
+    ring, reads = Keyring(desk.here.store, desk.clock), list[str]()
+    event.listen(desk.here.store.engine, "before_cursor_execute", lambda *given: reads.append(given[2]))
+
+    def knows(plain: str) -> bool:
+        try:
+            return bool(ring.check(plain))
+        except Problem:
+            return False
+
+    first = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
+    assert knows(first)
+    desk.pass_time(milliseconds=50)  # all keys are read again after a quarter of a second
+    second = create(ADMIN, desk.here, {"role": "operator", "name": "lin"})["key"]
+    assert knows(second)
+    reads.clear()
+    desk.pass_time(milliseconds=50)
+    assert [knows(f"cb{number}.wrong") for number in range(100)] == [False] * 100
+    assert len([each for each in reads if "FROM keys" in each]) == 1
+    desk.pass_time(milliseconds=50)
+    create(ADMIN, desk.here, {"role": "operator", "name": "chen"})
+    assert ring.named("chen") is not None
+
+
+def test_who_comes_while_the_keys_are_read_shares_that_one_look(desk: Desk) -> None:
+    ring, reads = Keyring(desk.here.store, desk.clock), list[str]()
+    plain = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
+    event.listen(desk.here.store.engine, "before_cursor_execute", lambda *given: reads.append(given[2]))
+
+    async def many() -> list[str]:
+        return [key.name for key in await asyncio.gather(*(ring.checked(plain) for _ in range(50)))]
+
+    assert asyncio.run(many()) == ["wang"] * 50
+    assert len([each for each in reads if "FROM keys" in each]) == 1
+
+
+def test_a_process_stops_although_the_last_uses_cannot_be_written(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    plain = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
+    ring = Keyring(desk.here.store, desk.clock)
+    ring.check(plain)
+    uses = Uses(desk.here.store, ring)
+    with held(desk.here.store, "keys"):
+        uses.start()
+        uses.close()
+        assert "cannot be written down" not in caplog.text  # whoever writes has not given up
+    wait_until(lambda: desk.row(keys, keys.c.name == "wang").used_at)
 
 
 def test_an_ended_key_is_told_apart_and_the_last_admin_is_not_ended(desk: Desk) -> None:

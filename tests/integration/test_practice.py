@@ -16,7 +16,8 @@ from citybrain.casework.case import STEPS, Clock
 from citybrain.casework.followup import follow_up
 from citybrain.casework.writing import write
 from citybrain.commands import keys as key_commands
-from citybrain.keys import Key, Keyring, Role
+from citybrain.keyring import Keyring
+from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.store.tables import cases, feedbacks
 

@@ -5,7 +5,6 @@ import http.client
 import json
 import logging
 import socket
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import pytest
 import uvicorn
 from alerts import alert
 from desk import Desk
-from postgres import both_stores, only_sqlite
+from postgres import both_stores, held, only_sqlite
 from serving import wait_until
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -158,20 +157,6 @@ def test_a_file_that_cannot_be_read_is_an_outage(desk: Desk, spoil: Callable[[Pa
 def test_a_wrong_statement_is_no_outage(desk: Desk) -> None:
     with pytest.raises(OperationalError, match="no such column"), desk.here.store.read() as tx:
         tx.execute(text("SELECT mislaid FROM events"))
-
-
-@contextmanager
-def held(store: Store, table: str) -> Iterator[None]:
-    """Whoever wants to write into the table waits."""
-    if store.engine.dialect.name == "sqlite":
-        other = sqlite3.connect(store.engine.url.database or "", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.close()
-        return
-    with psycopg.connect(store.url.replace("+psycopg", "")) as connection:
-        connection.execute(f"LOCK TABLE {table}")
-        yield
 
 
 class Server(uvicorn.Server):
