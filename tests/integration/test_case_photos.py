@@ -99,6 +99,8 @@ def test_a_full_case_takes_no_more_and_too_much_at_once_is_told_in_words(desk: D
     refused = browser.post(path, content=b"--x", headers=sent)
     assert (refused.status_code, "合计超过 109 MiB" in refused.text) == (413, True)
     assert browser.post(path, data={"csrf": "x"}).status_code == 422  # no multipart
+    action = browser.post(f"/api/v1/cases/{case.id}/photos", content=b"{}", headers={"Content-Length": str(2 * MIB)})
+    assert (action.status_code, "1 MiB" in action.json()["detail"]) == (413, True)  # no photos: read into memory
     assert desk.rows(attachments) == []
 
     one = {"case_id": case.id, "kind": "after", "sha256": "x", "actor": "li", "received_at": desk.now}
