@@ -4,14 +4,17 @@ at once."""
 import re
 from typing import Any
 
+import pytest
 from desk import Desk
 from photos import picture
 from postgres import both_stores
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from citybrain.casework.attachments import MOST
+from citybrain.casework.attachments import MOST, attach, owner_of
 from citybrain.intake.body import MIB
+from citybrain.intake.photo import read_photo
+from citybrain.problem import Problem
 from citybrain.store.attachment_tables import attachments, blobs
 
 pytestmark = both_stores
@@ -86,6 +89,16 @@ def test_who_merged_the_case_away_meanwhile_is_named_and_the_way_to_the_other_sh
     assert "没有添加：a.jpg" in page.text
     assert f'<a href="/cases/{other.id}">' in page.text
     assert "/photos" not in browser.get(f"/cases/{case.id}").text
+    assert desk.rows(attachments) == []
+
+
+def test_a_photo_that_comes_while_the_case_is_merged_away_is_not_left_with_it(desk: Desk) -> None:
+    case, other = desk.open(), desk.open()
+    with desk.here.store.read() as tx:
+        owner = owner_of(tx, None, case.id, desk.key, desk.here.city)  # seen before, added after
+    desk.act(case.id, "merge", into=other.id)
+    with desk.here.store.write() as tx, pytest.raises(Problem, match=r"^liu acted first \(merged_into, "):
+        attach(tx, owner, "case_id", "after", read_photo(GOOD[1]), "wang", desk.here.city, desk.now)
     assert desk.rows(attachments) == []
 
 
