@@ -54,10 +54,10 @@ LARGER_BODIES = {  # all others: 1 MiB
     "/api/v1/locate": places.LOCATE_BYTES,
     "/api/v1/editions": UPLOAD_BYTES,
     "/boundaries": UPLOAD_BYTES,
-    "/attachments": PHOTO_BYTES,
-    "/photos": FORM_BYTES,
+    "/api/v1/*/attachments": PHOTO_BYTES,
+    "/cases/*/photos": FORM_BYTES,
 }
-ON_DISK = ("/api/v1/editions", "/boundaries", "/photos")  # these come in as files
+ON_DISK = ("/api/v1/editions", "/boundaries", "/cases/*/photos")  # these come in as files
 
 
 def build(here: Installation) -> FastAPI:

@@ -1,6 +1,8 @@
 """A Problem in the words of the person at the page; what has no words of its own is shown as the API says it."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from citybrain.console.rendering import moment
 from citybrain.console.texts import listed, t, word
@@ -84,6 +86,19 @@ DETAILS = (
     (re.compile(r"^a key named"), "key_taken"),
     (re.compile(r"is the last admin key"), "last_admin"),
     (re.compile(r"^no valid key"), "no_key"),
+    (re.compile(r" was appointed .*: the case cannot be returned"), "appointed"),
+    (re.compile(r"has no deadline that could be extended"), "no_deadline"),
+    (re.compile(r"was extended (?P<n>\d+) times"), "extended_often"),
+    (re.compile(r"^the case is overdue"), "overdue"),
+    (re.compile(r"which waits for an answer$"), "asked_already"),
+    (re.compile(r"^(nothing that|what) was asked for"), "lapsed"),
+    (re.compile(r"^the case was closed more than (?P<n>\d+) days ago"), "too_late"),
+    (re.compile(r"^no appeal waits|^this appeal was"), "judged"),
+    (re.compile(r"^an appeal against"), "appealed"),
+    (re.compile(r"^none of your departments has"), "not_in_hand"),
+    (re.compile(r"^case (?P<number>\S+) is \w+: nothing can be merged"), "into_ended"),
+    (re.compile(r"^case (?P<number>\S+) was reported done before"), "into_done"),
+    (re.compile(r"are taken in by hand"), "taken_in"),
     (re.compile(r"^there are (?P<n>\d+) photos already"), "photos_full"),
     (re.compile(r"Maximum number of files is (?P<n>\d+)"), "many_files"),
     (re.compile(r"^the form cannot be read"), "form"),
@@ -96,18 +111,27 @@ def in_words(problem: Problem, of: str = "") -> list[str]:
     """One sentence each: a conflict says who acted first, a wrong field which one. `of` is the name of what was sent,
     where that says more than the field."""
     if (case := problem.extra.get("case")) and "timeline" in case:
-        return [t("problem.acted_first", **_deed(**case["timeline"][-1]))]
+        return [acted_first(case)]
     if "open_cases" in problem.extra:
         return [t("problem.open_cases") if problem.extra["open_cases"] else t("problem.open_hidden")]
     if legal := problem.extra.get("legal"):
-        return [t("problem.legal", actions=listed(word("action", each) for each in legal))]
+        possible = t("problem.legal", actions=listed(word("action", each) for each in legal))
+        return [_known(problem.detail) or t("problem.moved_on"), possible]
     if problem.errors:
         return [_field(error, of) for error in problem.errors]
     if found := _ACTED.search(problem.detail):
         return [t("problem.acted", **_deed(**found.groupdict()))]
-    looked = ((pattern.search(problem.detail), name) for pattern, name in DETAILS)
-    known = (t(f"problem.{name}", **match.groupdict()) for match, name in looked if match)
-    return [next(known, problem.detail)]
+    return [_known(problem.detail) or problem.detail]
+
+
+def acted_first(case: Mapping[str, Any]) -> str:
+    """Who did the last thing to the case, and what."""
+    return t("problem.acted_first", **_deed(**case["timeline"][-1]))
+
+
+def _known(detail: str) -> str | None:
+    looked = ((pattern.search(detail), name) for pattern, name in DETAILS)
+    return next((t(f"problem.{name}", **match.groupdict()) for match, name in looked if match), None)
 
 
 def _deed(actor: str, action: str, at: str, **_more: object) -> dict[str, str]:

@@ -35,9 +35,9 @@ class Room:
 
 
 class Capped:
-    """Around the whole application, because a framework reads a body before it asks who sends it. `larger` has how
-    the paths end that may be sent more than `limit` bytes; what is sent to those of `on_disk` is written into a file as
-    it comes. (Starlette's own cap answers in plain text.)"""
+    """Around the whole application, because a framework reads a body before it asks who sends it. `larger` has the
+    paths that may be sent more than `limit` bytes, `*` for what differs; what is sent to those of `on_disk` is written
+    into a file as it comes. (Starlette's own cap answers in plain text.)"""
 
     def __init__(
         self,
@@ -48,14 +48,15 @@ class Capped:
         on_disk: Collection[str] = (),
     ) -> None:
         self._app, self._limit, self._larger, self._room = app, limit, larger, room
-        self._on_disk = tuple(on_disk)
+        self._on_disk = frozenset(on_disk)
+        self._differing = [(path, *path.split("*")) for path in larger if "*" in path]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = next((size for end, size in self._larger.items() if scope["path"].endswith(end)), self._limit)
-        body = _Body(receive, limit, None if scope["path"].endswith(self._on_disk) else self._room)
+        path = self._named(scope["path"])
+        body = _Body(receive, self._larger.get(path, self._limit), None if path in self._on_disk else self._room)
 
         async def unless_refused(message: Message) -> None:
             if body.refused is None:
@@ -73,6 +74,11 @@ class Capped:
             if body.more:
                 await _discard(receive)
             await refusal(scope, body.refused)(scope, receive, send)
+
+    def _named(self, path: str) -> str:
+        """The path as `larger` has it."""
+        found = (name for name, begin, end in self._differing if path.startswith(begin) and path.endswith(end))
+        return next(found, path)
 
 
 class _Body:

@@ -6,7 +6,9 @@ have a queue of their own; what is streamed, once it has begun to be answered, h
 """
 
 import asyncio
+import re
 from collections.abc import Collection
+from fnmatch import translate
 
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,8 +24,8 @@ GONE = Problem(400, "the connection ended before the body did")
 
 class Admission:
     """Around all routes. People, who come with a session, and systems, which come with a key, wait in lines of their
-    own, so that nobody at a screen stands behind a thousand answers of a department. `free` has how the paths end that
-    are never held up: whether the process lives, and large uploads."""
+    own, so that nobody at a screen stands behind a thousand answers of a department. `free` are paths, `*` for what
+    differs, that are never held up: whether the process lives, and large uploads."""
 
     def __init__(
         self,
@@ -34,13 +36,13 @@ class Admission:
         waiting: int = WAITING,
         seconds: float = WAIT_SECONDS,
     ) -> None:
-        self._app, self._free = app, tuple(free)
+        self._app, self._free = app, re.compile("|".join(map(translate, free)) or r"\Z.")
         self._people, self._systems = (
             _Line(places, waiting, seconds, turned_away.labels(name)) for name in ("people", "systems")
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].endswith(self._free):
+        if scope["type"] != "http" or self._free.match(scope["path"]):
             await self._app(scope, receive, send)
             return
         body = await _whole(receive)  # before: whoever sends it slowly would hold a place meanwhile

@@ -4,14 +4,17 @@ at once."""
 import re
 from typing import Any
 
+import pytest
 from desk import Desk
 from photos import picture
 from postgres import both_stores
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from citybrain.casework.attachments import MOST
+from citybrain.casework.attachments import MOST, attach, owner_of
 from citybrain.intake.body import MIB
+from citybrain.intake.photo import read_photo
+from citybrain.problem import Problem
 from citybrain.store.attachment_tables import attachments, blobs
 
 pytestmark = both_stores
@@ -89,6 +92,16 @@ def test_who_merged_the_case_away_meanwhile_is_named_and_the_way_to_the_other_sh
     assert desk.rows(attachments) == []
 
 
+def test_a_photo_that_comes_while_the_case_is_merged_away_is_not_left_with_it(desk: Desk) -> None:
+    case, other = desk.open(), desk.open()
+    with desk.here.store.read() as tx:
+        owner = owner_of(tx, None, case.id, desk.key, desk.here.city)  # seen before, added after
+    desk.act(case.id, "merge", into=other.id)
+    with desk.here.store.write() as tx, pytest.raises(Problem, match=r"^liu acted first \(merged_into, "):
+        attach(tx, owner, "case_id", "after", read_photo(GOOD[1]), "wang", desk.here.city, desk.now)
+    assert desk.rows(attachments) == []
+
+
 def test_a_full_case_takes_no_more_and_too_much_at_once_is_told_in_words(desk: Desk, sign_in: Any) -> None:
     case, browser = desk.open(), sign_in("operator", "wang")
     many = add(browser, case.id, *[GOOD] * 10)
@@ -99,6 +112,8 @@ def test_a_full_case_takes_no_more_and_too_much_at_once_is_told_in_words(desk: D
     refused = browser.post(path, content=b"--x", headers=sent)
     assert (refused.status_code, "合计超过 109 MiB" in refused.text) == (413, True)
     assert browser.post(path, data={"csrf": "x"}).status_code == 422  # no multipart
+    action = browser.post(f"/api/v1/cases/{case.id}/photos", content=b"{}", headers={"Content-Length": str(2 * MIB)})
+    assert (action.status_code, "1 MiB" in action.json()["detail"]) == (413, True)  # no photos: read into memory
     assert desk.rows(attachments) == []
 
     one = {"case_id": case.id, "kind": "after", "sha256": "x", "actor": "li", "received_at": desk.now}

@@ -192,7 +192,7 @@ def test_the_page_tells_both_rules_of_merging_in_their_order(both: Desk, sign_in
         assert told in browser.get(path).text, path
     browser.get("/appearance?language=en")
     page = browser.get(f"/cases/{case.id}").text
-    assert "Where that finds no case: A report from the same place within 30 minutes, within 20 m joins" in page
+    assert "Where that finds no case: A report from the same place joins this case (within 30 minutes" in page
 
 
 def test_a_case_that_somebody_reported_knows_the_device_that_joined_it(both: Desk) -> None:

@@ -1,6 +1,6 @@
 """One case: where it is, why it is routed so, what happened, and the actions that are legal now for who looks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from citybrain.console.appearance import local
 from citybrain.console.case import caseview
 from citybrain.console.case.triage import location_of
 from citybrain.console.door import Form, Posted, Visitor, one, page_routes, problem_page, see
-from citybrain.console.problem_words import in_words
+from citybrain.console.problem_words import acted_first, in_words
 from citybrain.console.rendering import render
 from citybrain.dispatch.api import retry_delivery
 from citybrain.installation import Installation
@@ -75,8 +75,15 @@ def act(request: Request, case_id: str, action: str, key: Visitor, here: Here, f
 
 @routes.post("/deliveries/{delivery_id}/retry")
 def retry(request: Request, delivery_id: str, key: Visitor, here: Here, fields: Posted) -> Response:
-    retry_delivery(delivery_id, key, here)
-    return see(local(one(fields, "back"), "/deliveries"))
+    back = local(one(fields, "back"), "/deliveries")
+    try:
+        retry_delivery(delivery_id, key, here)
+    except Problem as problem:
+        _, of_case, case_id = back.partition("/cases/")
+        if problem.status != 409 or not of_case:
+            raise
+        return page(request, key, here, case_id, Attempt("retry", said=in_words(problem)), 409)
+    return see(back)
 
 
 def body_of(action: str, fields: Form, city: City) -> dict[str, Any]:
@@ -111,5 +118,15 @@ def page(
     request: Request, key: Key, here: Installation, case_id: str, attempt: Attempt, status: int = 200, done: str = ""
 ) -> Response:
     shown = caseview.shown(here, key, case_id, attempt.fields)
+    attempt = _told_who_acted(attempt, shown["case"])
     done = done if done in STEPS or done in PHOTOS_DONE else ""
     return render(request, "case.html", status, attempt=attempt, done=done, steps=STEPS, **shown)
+
+
+def _told_who_acted(attempt: Attempt, case: dict[str, Any]) -> Attempt:
+    """The forms of the page that comes back are about the case as it is now: whoever had another one in view is told
+    who changed it, whatever else was wrong."""
+    if one(attempt.fields, "version") in (None, str(case["version"])):
+        return attempt
+    first = acted_first(case)
+    return replace(attempt, said=[first, *(line for line in attempt.said if line != first)])
