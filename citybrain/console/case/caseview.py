@@ -22,7 +22,7 @@ from citybrain.store.tables import events, reporters
 
 # The order in which people look for them; whatever else the table of steps has comes after.
 ORDER = ("dispatch", "file", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
-AT_HAND = frozenset({"dispatch", "verify", "rework", "close", "resume", "reopen"})
+AT_HAND = frozenset({"dispatch", "verify", "close", "resume"})  # takes the case further
 LEVELS = ("county", "town", "village", "cell")
 
 Told = Mapping[str, Any]
