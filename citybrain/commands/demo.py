@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN = 6.0
 FIRST_EVENTS = 12
-ANSWERS = (("accepted", 4.0), ("completed", 12.0))  # what a department answers, and after how many seconds
+ANSWERS = (("accepted", 3.0), ("completed", 8.0))  # what a department answers, and after how many seconds
 UNDECIDED = ("市民来电，具体情况待核实", "群众当面反映，内容需进一步了解")  # no rule knows these: people decide
 UNDECIDED_EVERY = 8  # reports, the first of them soon
 BY_PEOPLE = "grid"  # where a city has it: the domain that takes what somebody says
@@ -188,7 +188,12 @@ def _examples(pack: Path) -> list[dict[str, Any]]:
 
     city = load_city(pack)
     return [
-        {"domain": code, "title": each.title[:200], "description": each.description, "attributes": each.attributes}
+        {
+            "domain": code,
+            "title": each.title[:200] or kind.row.name,
+            "description": each.description,
+            "attributes": each.attributes,
+        }
         for code, domain in load_domains(pack=pack).items()
         if city.uses(code)
         for kind in domain.catalogue.types.values()

@@ -10,6 +10,7 @@ from serving import Service
 AXE = Path(__file__).parent / "vendor/axe-core/axe.min.js"
 PHONE = {"viewport": {"width": 360, "height": 740}}
 PAGES = ["/", "/cases?status=triage", "/queues", "/events", "/deliveries?status=held", "/coverage", "/report", "/docs"]
+COVERAGE = ["/coverage", "/coverage?division=441402&level=village&days=365&include_demo=1"]
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,13 @@ def wrong(page: Page) -> list[str]:
 
 @pytest.mark.parametrize(
     ("options", "pages"),
-    [({"color_scheme": "light"}, PAGES), ({"color_scheme": "dark"}, PAGES[:-1]), (PHONE, ["/", "/queues"])],
-    ids=["light", "dark", "phone"],
+    [
+        ({"color_scheme": "light"}, PAGES),
+        ({"color_scheme": "dark"}, PAGES[:-1]),
+        (PHONE, ["/", "/queues", *COVERAGE]),
+        (PHONE | {"color_scheme": "dark"}, COVERAGE),
+    ],
+    ids=["light", "dark", "phone", "phone-dark"],
 )
 def test_axe_finds_nothing_on_any_page(
     visits: Any, service: Service, case: str, options: Any, pages: list[str]

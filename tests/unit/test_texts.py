@@ -31,7 +31,7 @@ PUT_TOGETHER = {
     "reckoned": {"dispatched", "reworked", "reopened", "resumed", "hours", "minutes", "seconds", "early", "late",
                  "free", "after_hours"},
     "next_step": {"triage_dispatch", "triage_file", "filed_dispatch", "returned_dispatch", "dispatched", "accepted",
-                  "completed_verify", "completed_rework", "verified_close"},
+                  "completed_verify", "completed_check", "completed_rework", "verified_close"},
     "fault_detail": {name for patterns in faultwords.DETAILS.values() for _, name in patterns},
     "story": {"due_at", "until", "into", "from", "text", "note"},
     "verdict": {"by_device", "by_place"},

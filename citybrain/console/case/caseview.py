@@ -26,7 +26,7 @@ from citybrain.store.tables import events, reporters
 ORDER = ("dispatch", "file", "verify", "rework", "close", "resume", "reassign", "supervise", "note")
 AT_ONCE = 9  # photos of one form
 ON_EVIDENCE = ("verify", "rework", "close", "appeal")  # what photos may be named for
-AT_HAND = frozenset({"dispatch", "verify", "rework", "close", "resume", "reopen"})
+AT_HAND = frozenset({"dispatch", "verify", "close", "resume"})  # takes the case further
 LEVELS = ("county", "town", "village", "cell")
 
 Told = Mapping[str, Any]

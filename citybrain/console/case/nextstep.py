@@ -29,4 +29,6 @@ def next_step(case: Mapping[str, Any], actions: Collection[str], here: Installat
     if status not in FURTHER or case["muted"]:
         return ""
     mine = next((each for each in FURTHER[status] if each in actions), None)
+    if mine == "verify" and "rework" not in actions:
+        mine = "check"  # who checks on site says with it what was not done
     return t(f"next_step.{status}_{mine}") if mine else t("next_step.others")
