@@ -47,7 +47,8 @@ class PageRoute(APIRoute):
                 return problem_page(request, problem)
             except RequestValidationError as error:
                 return problem_page(request, Problem(422, "wrong fields", errors=field_errors(error.errors())))
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                log.warning("the store cannot answer: %s", error)
                 return problem_page(request, STORE_AWAY)
             except Exception:
                 log.exception("a page failed")

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from sqlalchemy import Connection, and_, case, func, literal, select
 
 from citybrain.dispatch.sender import TIMEOUT_SECONDS
-from citybrain.store.dispatch_tables import ANSWERED, FAILED, attempts, deliveries, endpoints
+from citybrain.operations.standing import TO, named
+from citybrain.store.dispatch_tables import ANSWERED, FAILED, attempts, deliveries
 from citybrain.store.ids import earliest_id
 from citybrain.store.tables import cases, events, stream
 
@@ -66,11 +67,12 @@ class Flow:
 
     def _count_attempts(self, tx: Connection, since: int, until: int) -> None:
         unanswered = case((attempts.c.status.is_(None), "unanswered"), else_="refused")
+        names = named(tx)
         for condition, outcome in ((ANSWERED, literal("delivered")), (FAILED, unanswered)):
-            joined = select(endpoints.c.name, outcome, func.count()).join_from(attempts, deliveries).join(endpoints)
+            joined = select(TO, outcome, func.count()).join_from(attempts, deliveries)
             asked = joined.where(condition, attempts.c.at > since, attempts.c.at <= until)
-            for name, how, number in tx.execute(asked.group_by(endpoints.c.name, outcome)):
-                self._attempts.labels(name, how).inc(number)
+            for id_, how, number in tx.execute(asked.group_by(TO, outcome)):
+                self._attempts.labels(names[id_], how).inc(number)
 
     def _time_cases(self, tx: Connection, since: int, until: int) -> None:
         """Ids begin with their time, in milliseconds."""

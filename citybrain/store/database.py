@@ -97,7 +97,7 @@ class Store:
         with ExitStack() as held:
             try:
                 held.enter_context(self._writers.turn(BUSY_MS / 1000))
-            except TimeoutError as error:
+            except OSError as error:  # a turn that does not come, or a disk that locks nothing
                 raise StoreUnavailable(str(error)) from None
             yield
 

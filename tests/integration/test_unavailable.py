@@ -124,9 +124,14 @@ def test_a_mistake_of_the_program_is_told_as_one_and_its_trace_is_in_the_log(
     _rename(desk.here.store, "receipts", "mislaid")
     with caplog.at_level(logging.ERROR):
         failed = _ask(browser, "POST", "/api/v1/events", source, EVENT, JSON)
+        _rename(desk.here.store, "sessions", "signed_in")
+        page = _ask(browser, "GET", "/cases/1", "", None, JSON)
+        _rename(desk.here.store, "signed_in", "sessions")
     _rename(desk.here.store, "mislaid", "receipts")
     assert (failed.status_code, failed.headers["content-type"]) == (500, PROBLEM)
     assert failed.json()["request_id"] == failed.headers["x-request-id"]
+    assert page.status_code == 500
+    assert page.headers["x-request-id"] in page.text
     assert "write_receipts" in caplog.text
     assert "13800001234" not in caplog.text
 
