@@ -72,7 +72,7 @@ class Flow:
             joined = select(TO, outcome, func.count()).join_from(attempts, deliveries)
             asked = joined.where(condition, attempts.c.at > since, attempts.c.at <= until)
             for id_, how, number in tx.execute(asked.group_by(TO, outcome)):
-                self._attempts.labels(names[id_], how).inc(number)
+                self._attempts.labels(names.get(id_, ""), how).inc(number)
 
     def _time_cases(self, tx: Connection, since: int, until: int) -> None:
         """Ids begin with their time, in milliseconds."""

@@ -114,7 +114,7 @@ def _cases(tx: Connection, here: Installation, now: int) -> Iterator[Metric]:
 def _deliveries(tx: Connection, now: int) -> Iterator[Metric]:
     names = named(tx)
     asked = select(TO, func.count(), func.min(deliveries.c.created_at)).where(STILL_PENDING).group_by(TO)
-    pending = [(names[id_], number, since) for id_, number, since in tx.execute(asked)]
+    pending = [(names.get(id_, ""), number, since) for id_, number, since in tx.execute(asked)]
     endpoint = ("endpoint",)
     counts: Figures = [((name,), count) for name, count, _ in pending]
     yield gauges(
@@ -126,7 +126,7 @@ def _deliveries(tx: Connection, now: int) -> Iterator[Metric]:
     help_ = "Messages held back: no_endpoint 缺对接端点, or a disabled one."
     yield gauges("citybrain_held_deliveries", help_, ("reason",), held)
     failed = select(TO, func.count()).where(UNSENT, deliveries.c.status == "failed").group_by(TO)
-    given_up: Figures = [((names[id_],), count) for id_, count in tx.execute(failed)]
+    given_up: Figures = [((names.get(id_, ""),), count) for id_, count in tx.execute(failed)]
     yield gauges("citybrain_failed_deliveries", "Messages given up after all tries.", endpoint, given_up)
 
 
