@@ -75,6 +75,7 @@ def test_a_wrong_file_says_what_where_and_what_to_do(
     page.wait_for_url("**/boundaries?edition=*")
     expect(page.get_by_role("note")).to_contain_text("不能启用")
     row = page.locator("table.faults tbody tr", has_text="重叠").first
+    expect(row).to_contain_text("与 T0100 重叠")
     expect(row).to_contain_text("把重叠的地方划给其中一个")
     row.get_by_role("button", name="在地图上看").click()
     expect(page.locator("#map-present")).to_be_focused()
