@@ -18,14 +18,15 @@ from citybrain.problem import Problem, refusal
 PLACES = 8  # of systems, and as many of people: together fewer than a process may have connections to PostgreSQL
 WAITING = 2_000  # of each; more is refused at once
 WAIT_SECONDS = 3.0  # shorter than anybody's patience: whoever is let in gets an answer in time
+OF_SYSTEMS = ("/api/", "/open311/")
 BUSY = Problem(503, "too much is asked at once; nothing was done: send it again", retry_after=2)
 GONE = Problem(400, "the connection ended before the body did")
 
 
 class Admission:
-    """Around all routes. People, who come with a session, and systems, which come with a key, wait in lines of their
-    own, so that nobody at a screen stands behind a thousand answers of a department. `free` are paths, `*` for what
-    differs, that are never held up: whether the process lives, and large uploads."""
+    """Around all routes. People, who look at pages, and systems, which come with a key, wait in lines of their own, so
+    that nobody at a screen stands behind a thousand answers of a department. `free` are paths, `*` for what differs, that
+    are never held up: whether the process lives, and large uploads."""
 
     def __init__(
         self,
@@ -49,8 +50,7 @@ class Admission:
         if body is None:
             await refusal(scope, GONE)(scope, receive, send)
             return
-        with_key = any(name == b"authorization" for name, _ in scope["headers"])
-        line = self._systems if with_key else self._people
+        line = self._systems if _is_of_system(scope) else self._people
         if not await line.enter():
             line.turned_away.inc()
             await refusal(scope, BUSY)(scope, receive, send)
@@ -72,6 +72,12 @@ class Admission:
             await self._app(scope, again, begun)
         finally:
             place.leave()
+
+
+def _is_of_system(scope: Scope) -> bool:
+    """By what it comes with; without anything, by what it asks for."""
+    names = {name for name, _ in scope["headers"]}
+    return b"authorization" in names or (b"cookie" not in names and scope["path"].startswith(OF_SYSTEMS))
 
 
 class _Line:

@@ -124,9 +124,13 @@ def test_people_do_not_stand_behind_systems() -> None:
         app = around(house, places=1, seconds=LONG)
         for number in range(10):
             Client(app, f"/feedback/{number}", KEY)
-        Client(app, "/page", SESSION)
+        Client(app, "/open311/v2/requests.json", [])  # which carry their key elsewhere
+        Client(app, "/api/v1/cases", SESSION), Client(app, "/login", [])
         await settled()
-        assert house.begun == ["/feedback/0", "/page"]
+        assert house.begun == ["/feedback/0", "/api/v1/cases"]
+        house.may_end["/api/v1/cases"].set()
+        await settled()
+        assert house.begun == ["/feedback/0", "/api/v1/cases", "/login"]
 
     run(test)
 
