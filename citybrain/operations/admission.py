@@ -25,8 +25,8 @@ GONE = Problem(400, "the connection ended before the body did")
 
 class Admission:
     """Around all routes. People, who look at pages, and systems, which come with a key, wait in lines of their own, so
-    that nobody at a screen stands behind a thousand answers of a department. `free` are paths, `*` for what differs, that
-    are never held up: whether the process lives, and large uploads."""
+    that nobody at a screen stands behind a thousand answers of a department. `free` are paths, `*` for what differs,
+    that are never held up: whether the process lives, and large uploads."""
 
     def __init__(
         self,
