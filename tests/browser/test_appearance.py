@@ -36,6 +36,7 @@ TEXTS = r"""(heard) => {
   }
   return found.filter((text) => /\p{Script=Han}|[，。；：、（）]/u.test(text));
 }"""
+ROWS = """document.querySelector(".top").clientHeight / document.querySelector(".top nav a").offsetHeight"""
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY, NIGHT = "rgb(244, 246, 248)", "rgb(18, 23, 27)"
 HOUR = 3600  # the zones are further apart
@@ -115,6 +116,10 @@ def test_who_reads_english_finds_no_chinese_but_names(visits: Any, service: Serv
         if page.locator("#live-state").count():
             expect(page.locator("#live-state")).to_have_text("Live")
         assert chinese(page, names) == [], path
+    page.goto(service.url)
+    for width in (1440, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(ROWS) < 2, "the head with every entry is one row"
 
 
 def test_what_comes_in_while_somebody_looks_speaks_their_language(

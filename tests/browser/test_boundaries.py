@@ -1,6 +1,7 @@
 """Boundaries in a browser: a file that is wrong says where and what to do, one that is right is tried out, put into use
 and taken back."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,8 +157,10 @@ def test_every_map_that_is_open_takes_up_another_edition(visits: Any, service: S
     for path, page in pages.items():
         page.bring_to_front()
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-        while asked[path] < maps[path]:
+        ends = time.monotonic() + 60
+        while asked[path] < maps[path] and time.monotonic() < ends:
             page.wait_for_timeout(50)
+    assert asked == maps
     expect(pages["/boundaries"].locator("table.editions tbody tr", has_text="使用中")).to_contain_text("二七年勘界")
 
 
