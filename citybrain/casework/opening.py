@@ -58,7 +58,7 @@ def open_cases(
         mute = None if decision.triage or decision.void else mutes.of(row, decision)
         amendment = None if decision.triage else known.joined_by(row, decision, now)
         if amendment is None:
-            amendment = _opened(row, decision, next(numbers), mute, known, city, now)
+            amendment = _opened(row, decision, next(numbers), mute, known, here, now)
             stamp = Stamp(now, basis, due_at=_due_at(decision, city, now))
             known.add(amendment)
             for codes in area if not mute else ():
@@ -88,12 +88,12 @@ def _check(decision: Decision, row: Row[Any]) -> None:
 
 
 def _opened(
-    row: Row[Any], decision: Decision, number: str, mute: Mute | None, known: Known, city: City, now: int
+    row: Row[Any], decision: Decision, number: str, mute: Mute | None, known: Known, here: Installation, now: int
 ) -> Amendment:
     """A case in triage, or one that is filed and dispatched in one step, unless something mutes it or it is void."""
     if decision.triage:
-        return in_triage(row, decision, number, RULES, now)
-    amendment = _of_event(row, decision, number, RULES, now)
+        return in_triage(row, decision, number, RULES, here, now)
+    amendment = _of_event(row, decision, number, RULES, here, now)
     case = amendment.case
     winner = decision.explanation.get("winner")
     case["related_to"] = next((known.done[each.key] for each in decision.merges if each.key in known.done), None)
@@ -106,19 +106,19 @@ def _opened(
         case.update(mute.columns)
         amendment.note("muted", **mute.told)
     else:
-        _dispatch(amendment, decision, city)
+        _dispatch(amendment, decision, here.city)
     return amendment
 
 
-def in_triage(row: Row[Any], decision: Decision, number: str, actor: str, now: int) -> Amendment:
+def in_triage(row: Row[Any], decision: Decision, number: str, actor: str, here: Installation, now: int) -> Amendment:
     """A case that waits for a person."""
-    amendment = _of_event(row, decision, number, actor, now)
+    amendment = _of_event(row, decision, number, actor, here, now)
     told = {"event": row.id, "type": decision.type, "grade": decision.grade}
     amendment.note("triage", reason=decision.triage, **told)
     return amendment
 
 
-def _of_event(row: Row[Any], decision: Decision, number: str, actor: str, now: int) -> Amendment:
+def _of_event(row: Row[Any], decision: Decision, number: str, actor: str, here: Installation, now: int) -> Amendment:
     case: dict[str, Any] = BLANK | {
         "id": new_id(),
         "number": number,
@@ -126,7 +126,7 @@ def _of_event(row: Row[Any], decision: Decision, number: str, actor: str, now: i
         "domain": row.domain,
         "type": decision.type,
         "grade": decision.grade,
-        "title": row.title or row.description[:60] or decision.type or row.domain,
+        "title": row.title or row.description[:60] or _called(row.domain, decision.type, here),
         "demo": row.demo,
         **{level: getattr(row, level) for level in LEVELS},
         "place": row.place,
@@ -138,6 +138,12 @@ def _of_event(row: Row[Any], decision: Decision, number: str, actor: str, now: i
         **NOTHING_YET,
     }
     return Amendment(case, actor, now)
+
+
+def _called(domain: str, code: str | None, here: Installation) -> str:
+    """What nobody has given a title: devices send none."""
+    kind = here.type_of(domain, code)
+    return kind.row.name if kind else here.domains[domain].manifest.domain.name
 
 
 def _keys(decision: Decision) -> dict[str, str | None]:

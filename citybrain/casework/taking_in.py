@@ -80,7 +80,7 @@ def _taken(tx: Connection, event_id: str, key: Key, here: Installation) -> Amend
     row = tx.execute(mine.with_for_update()).one()
     if row.state != "quarantined":
         raise Problem(409, f"only quarantined events are taken in by hand; this one is {row.state}")
-    amendment = in_triage(row, _undecided(row, here), number, key.name, now)
+    amendment = in_triage(row, _undecided(row, here), number, key.name, here, now)
     values = {"state": "triage", "case_id": amendment.case["id"], "lease_until": 0, "due_at": now}
     tx.execute(update(events).where(events.c.id == row.id).values(**values))
     return amendment

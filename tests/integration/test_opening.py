@@ -81,7 +81,7 @@ def test_whoever_watches_sees_each_step_of_a_new_case(desk: Desk) -> None:
     [
         ({"title": "灯坏了", "description": "嗯"}, "灯坏了"),
         ({"description": "路灯不亮" * 30}, "路灯不亮" * 15),
-        ({}, "c01039"),
+        ({}, "景观灯"),
     ],
 )
 def test_a_case_is_called_what_it_was_reported_as(desk: Desk, report: dict[str, Any], title: str) -> None:
