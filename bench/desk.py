@@ -96,10 +96,12 @@ def keys(page: Page, number: int = KEYS) -> list[float]:
 
 
 def shown_after(posted: Posted, told: Sequence[tuple[float, int]]) -> list[float]:
-    """Milliseconds from the acknowledgement of the n-th event to the moment when the page first told of n."""
+    """Milliseconds from the acknowledgement of the n-th event to the moment when the page first told of n more than
+    when the first one was sent."""
     to_wall = time.time() - time.monotonic()
     acknowledged = np.sort(posted.acknowledged) + to_wall
     at, number = np.array([moment / 1000 for moment, _ in told]), np.array([count for _, count in told])
+    number = number - number[at < posted.sent.min() + to_wall].max(initial=0)
     first = np.searchsorted(np.maximum.accumulate(number), np.arange(1, int(number.max()) + 1))
     known = min(len(first), len(acknowledged))
     return list(1000 * (at[first[:known]] - acknowledged[:known]))
@@ -162,6 +164,7 @@ def measure(desk: Desk, stream: Stream, minutes: float) -> Iterator[str]:
         yield line(f"{what} there, events coming in, ms", found)
     coming.result()
     with desk.opened() as page:
+        page.wait_for_timeout(5_000)  # what came before is told by then
         posted = stream.begin(30)
         while not posted.done():
             page.wait_for_timeout(200)

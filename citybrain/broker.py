@@ -37,6 +37,7 @@ TEMP_SECONDS = 600  # a folder this young may be that of a broker that is being 
 LOG_FILE = "broker.log"
 LOG_BYTES = 1 << 20
 END_SECONDS = 5.0
+GIVEN_SECONDS = 2.0  # how long a start waits for a redis that is somebody else's
 
 
 class BrokerError(RuntimeError):
@@ -94,15 +95,14 @@ def command(data_dir: Path, redis_url: str | None = None) -> Broker:
 def start(
     data_dir: Path, redis_url: str | None = None, timeout: float = 20.0
 ) -> tuple[subprocess.Popen[bytes] | None, Broker]:
-    """Start the server, or find the given one, and wait until it answers; the process belongs to the caller.
+    """Start the server and wait until it answers, or look for the given one; the process belongs to the caller.
 
     Ends a server that a killed predecessor left behind (so the caller must hold the data folder's lock), and starts
     empty when the append-only file cannot be loaded. Call it again to restart. Raises BrokerError.
     """
     broker = command(data_dir, redis_url)
     if broker.folder is None:
-        if not wait_ready(broker.url, timeout):
-            raise BrokerError(f"the redis at {redacted(broker.url)} cannot be used: {_refusal(broker.url)}")
+        _look_at_given(broker.url, min(timeout, GIVEN_SECONDS))
         return None, broker
     end_leftover(broker.folder)
     clear_temp()
@@ -170,13 +170,25 @@ def _runnable(binary: Path) -> Path:
     return binary
 
 
-def _refusal(url: str) -> str | None:
+def _look_at_given(url: str, timeout: float) -> None:
+    """Raises BrokerError where it answers and lets nobody in. One that is away just now keeps nobody from starting:
+    events are taken without it, and wait."""
+    if wait_ready(url, timeout):
+        return
+    refusal = _refusal(url)
+    if isinstance(refusal, redis.AuthenticationError | redis.ResponseError):
+        raise BrokerError(f"the redis at {redacted(url)} cannot be used: {refusal}")
+    told = str(refusal) or type(refusal).__name__
+    log.warning("the redis at %s does not answer (%s): events are taken and wait for it", redacted(url), told)
+
+
+def _refusal(url: str) -> Exception | None:
     """None when the server answers PING, else what it or the system says."""
     try:
         with client(url) as connection:
             connection.ping()
     except (redis.RedisError, OSError) as error:
-        return str(error) or type(error).__name__
+        return error
     return None
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -208,11 +209,27 @@ def test_given_url_starts_nothing(tmp_path: Path, start: Start, monkeypatch: pyt
     assert not (tmp_path / "ours").exists()
 
 
-def test_given_url_without_answer_is_named_without_its_password(tmp_path: Path) -> None:
-    with pytest.raises(broker.BrokerError) as raised:
-        broker.start(tmp_path, "redis://:secret@127.0.0.1:1/0", timeout=0.2)
-    assert "127.0.0.1:1" in str(raised.value)
-    assert "secret" not in str(raised.value)
+def test_given_url_without_answer_is_named_without_its_password(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    process, found = broker.start(tmp_path, "redis://:secret@127.0.0.1:1/0", timeout=0.2)
+    assert (process, found.folder) == (None, None)
+    assert "127.0.0.1:1" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_start_without_the_broker_takes_events_which_wait_for_it(new_service: Any) -> None:
+    service = new_service(CITYBRAIN_REDIS_URL="redis://127.0.0.1:1/0")
+    service.start()
+    source = service.key("source", "gateway")
+    event = {
+        "source_event_id": "e-1", "domain": "grid", "type": "m06001", "occurred_at": "2025-03-01T08:00:00+08:00",
+        "location": {"lng": 116.1222, "lat": 24.2886},
+    }  # fmt: skip
+    taken = service.call("POST", "/api/v1/events", event, source)
+    assert taken.status == 202
+    assert service.get("/readyz") == {"status": "degraded", "store": "ok", "broker": "failed"}
+    assert service.get(f"/api/v1/events/{taken.body['id']}", source)["state"] == "received"
 
 
 def test_wrong_password_is_told_as_such(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
