@@ -12,9 +12,12 @@ requestAnimationFrame(look);
 
 addEventListener(
   "keydown",
-  (event) => {
-    const painted = new MessageChannel();
-    painted.port1.onmessage = () => watched.keys.push(performance.now() - event.timeStamp);
+  ({ timeStamp }) => {
+    const painted = new MessageChannel(); // holds what it needs alone: an event holds the row that it came to
+    painted.port1.onmessage = () => {
+      watched.keys.push(performance.now() - timeStamp);
+      painted.port1.close();
+    };
     requestAnimationFrame(() => painted.port2.postMessage(0)); // a message is heard after the frame has been painted
   },
   { capture: true },
