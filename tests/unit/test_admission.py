@@ -1,6 +1,7 @@
 """More requests than can be answered in time are not all begun: some are, in their order, and the others are told."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -196,3 +197,37 @@ def test_nothing_is_begun_for_who_has_gone_before_the_end_of_the_body() -> None:
         assert (house.begun, sent[0]["status"]) == ([], 400)
 
     run(test)
+
+
+def test_no_place_is_lost_whoever_is_answered_fails_gives_up_or_is_cut_off() -> None:
+    rng = random.Random(7)
+
+    class Mixed(House):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.sleep(rng.uniform(0, 0.004))
+            if rng.random() < 0.3:
+                raise ValueError("broken")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def test() -> None:
+        house = Mixed()
+        app = around(house, places=3, waiting=20, seconds=0.005)
+        clients = []
+        for number in range(400):
+            clients.append(Client(app, f"/{number}"))
+            if rng.random() < 0.2:
+                clients[-1].task.cancel()
+            await asyncio.sleep(rng.choice([0, 0, 0.001]))
+        await asyncio.gather(*(each.task for each in clients), return_exceptions=True)
+        statuses = {each.answer.get("status") for each in clients}
+        assert {200, 503} <= statuses
+        calm = House()
+        app._app = calm
+        for number in range(5):
+            Client(app, f"/{number}")
+        await settled()
+        assert calm.begun == ["/0", "/1", "/2"]
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    asyncio.run(test())
