@@ -94,8 +94,8 @@ async def measure(here: Running[Citybrain], departments: int, patience: float, r
     began, url = time.monotonic(), f"http://127.0.0.1:{here.contestant.port}"
     beside = asyncio.create_task(report_beside(here, reports, answers))
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    limits = {"connector": aiohttp.TCPConnector(limit=0), "timeout": aiohttp.ClientTimeout(total=patience)}
-    async with aiohttp.ClientSession(headers=headers, **limits) as session:  # type: ignore[arg-type]
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=patience)
+    async with aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session:
         sending = asyncio.gather(*(answer(session, url, order, answers) for order in orders))
         await asyncio.wait([asyncio.ensure_future(sending)], timeout=GIVES_UP_SECONDS)
         sending.cancel()
