@@ -19,6 +19,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal_column,
     not_,
     or_,
     select,
@@ -163,7 +164,13 @@ def work_orders_visible(key: Key, city: Divided) -> ColumnElement[bool]:
     if key.role is Role.SYSTEM and key.departments:
         codes = frozenset().union(*(city.departments_below(code) for code in key.departments))
         return work_orders.c.department.in_(sorted(codes))
-    return work_orders.c.case_id.in_(select(cases.c.id).where(within(key, city, cases)))
+    return any_of(cases, cases.c.id == work_orders.c.case_id, within(key, city, cases))
+
+
+def any_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether there is such a row, asked for each that is looked at: of what `IN` a query finds, SQLite makes a list of
+    all there ever was."""
+    return exists(select(literal_column("1")).select_from(table).where(*conditions).correlate_except(table))
 
 
 def cases_visible(key: Key, city: Divided) -> ColumnElement[bool]:
@@ -174,7 +181,7 @@ def cases_visible(key: Key, city: Divided) -> ColumnElement[bool]:
 
 def ordered_from(departments: ColumnElement[bool]) -> ColumnElement[bool]:
     """The cases with an order of which this holds: asked case by case, since a department has had millions."""
-    return exists(select(work_orders.c.id).where(work_orders.c.case_id == cases.c.id, departments))
+    return any_of(work_orders, work_orders.c.case_id == cases.c.id, departments)
 
 
 def create_key(

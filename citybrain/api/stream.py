@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from citybrain.access import Asker, Here, asker, installation_of
 from citybrain.clock import rfc3339
 from citybrain.installation import Installation
-from citybrain.keys import Key, Role, cases_visible, within
+from citybrain.keys import Key, Role, any_of, cases_visible, within
 from citybrain.problem import Problem, invalid
 from citybrain.store.database import StoreUnavailable
 from citybrain.store.stream import number_committed
@@ -149,7 +149,7 @@ def visible(key: Key, here: Installation) -> ColumnElement[bool]:
     if key.role is Role.WORKER:
         return (stream.c.source == key.name) | (stream.c.case_id.isnot(None) & within(key, here.city, stream))
     if key.role is Role.SYSTEM:
-        return stream.c.case_id.in_(select(cases.c.id).where(cases_visible(key, here.city)))
+        return any_of(cases, cases.c.id == stream.c.case_id, cases_visible(key, here.city))
     return within(key, here.city, stream)
 
 

@@ -11,7 +11,7 @@ from citybrain.casework.turn import Turn
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.installation import Installation
-from citybrain.keys import Key, Role, cases_visible, work_orders_visible
+from citybrain.keys import Key, Role, any_of, cases_visible, work_orders_visible
 from citybrain.listing import page
 from citybrain.problem import Problem, invalid
 from citybrain.store.appeal_tables import appeals
@@ -96,8 +96,9 @@ def appeal_dict(row: Row[Any], city: City) -> dict[str, Any]:
 
 def _visible(key: Key, here: Installation) -> ColumnElement[bool]:
     if key.role is Role.SYSTEM and key.departments:
-        return appeals.c.work_order_id.in_(select(work_orders.c.id).where(work_orders_visible(key, here.city)))
-    return appeals.c.case_id.in_(select(cases.c.id).where(cases_visible(key, here.city)))
+        theirs = work_orders_visible(key, here.city)
+        return any_of(work_orders, work_orders.c.id == appeals.c.work_order_id, theirs)
+    return any_of(cases, cases.c.id == appeals.c.case_id, cases_visible(key, here.city))
 
 
 def counted_against(amendment: Amendment, order: dict[str, object]) -> list[str]:

@@ -12,7 +12,7 @@ from citybrain.casework.writing import write
 from citybrain.city import City
 from citybrain.clock import rfc3339
 from citybrain.intake.photo import Photo
-from citybrain.keys import Key, May, cases_visible, events_visible
+from citybrain.keys import Key, May, any_of, cases_visible, events_visible
 from citybrain.problem import FieldError, Problem, not_found
 from citybrain.store.attachment_tables import SEEN_WITH, attachments, blobs
 from citybrain.store.ids import new_id
@@ -101,11 +101,12 @@ def _seen_by(key: Key, city: City) -> ColumnElement[bool]:
     """Those of the events and cases that it sees, and those of the events in these cases."""
     seen = []
     if key.may(May.READ_EVENTS):
-        seen.append(attachments.c.event_id.in_(select(events.c.id).where(events_visible(key, city))))
+        seen.append(any_of(events, events.c.id == attachments.c.event_id, events_visible(key, city)))
     if key.may(May.READ_CASES):
-        theirs = select(cases.c.id).where(cases_visible(key, city))
-        seen.append(attachments.c.case_id.in_(theirs))
-        seen.append(attachments.c.event_id.in_(select(events.c.id).where(events.c.case_id.in_(theirs))))
+        theirs = cases_visible(key, city)
+        seen.append(any_of(cases, cases.c.id == attachments.c.case_id, theirs))
+        of_event = any_of(cases, cases.c.id == events.c.case_id, theirs)
+        seen.append(any_of(events, events.c.id == attachments.c.event_id, of_event))
     return or_(*seen)
 
 

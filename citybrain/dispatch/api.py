@@ -15,7 +15,7 @@ from citybrain.dispatch.attempts import with_attempts
 from citybrain.dispatch.health import counted, health, in_state, lately
 from citybrain.dispatch.queues import Stuck, stuck
 from citybrain.installation import Installation
-from citybrain.keys import Key, May, narrowed, within
+from citybrain.keys import Key, May, any_of, narrowed, within
 from citybrain.listing import LOOKED, Cursor, Limit, Word, page
 from citybrain.problem import FieldError, Problem, field_errors, not_found
 from citybrain.queue import DISPATCH
@@ -257,4 +257,4 @@ def visible_endpoints(key: Key, here: Installation) -> ColumnElement[bool]:
     if not key.domains and not key.divisions:
         return true()
     scope = within(key, here.city, deliveries)
-    return endpoints.c.id.in_(select(deliveries.c.endpoint_id).where(scope))
+    return any_of(deliveries, deliveries.c.endpoint_id == endpoints.c.id, scope)

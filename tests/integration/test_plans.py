@@ -12,11 +12,13 @@ from desk import ADMIN, Desk
 from postgres import both_stores, only_sqlite
 from posting import OK, claim, end
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection, event, text, true
+from sqlalchemy import Connection, event, select, text, true
 
 from bench.past import Past
-from citybrain.casework import reading
+from citybrain.api.stream import visible as stream_visible
+from citybrain.casework import attachments, reading
 from citybrain.casework.followup import follow_up
+from citybrain.casework.orders import visible_order
 from citybrain.clock import now_ms
 from citybrain.console.maps import casemap
 from citybrain.console.workbench import cards
@@ -25,11 +27,13 @@ from citybrain.dispatch.api import list_deliveries
 from citybrain.dispatch.delivery import anything_due, claim_due, held_count
 from citybrain.dispatch.turns import Turns
 from citybrain.intake.reading import list_events
+from citybrain.keys import Key, Role
 from citybrain.operations.flow import Flow
 from citybrain.operations.standing import standing
+from citybrain.store.attachment_tables import blobs
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import number_committed
-from citybrain.store.tables import cases, events
+from citybrain.store.tables import cases, events, stream
 from workers.handle import AGAIN, FRESH, claim_some
 from workers.patrol import waiting_queues
 
@@ -38,6 +42,15 @@ ASKED: dict[str, Any] = {"limit": 50}
 IN_WORK = "cases_(in_work|pressing|near|unended_by_type)"  # whichever a planner likes: each holds these cases alone
 PENDING = "deliveries_(due|in_order)"  # both hold what waits alone
 SMOKE = {"domain": "fire", "attributes": {"device_id": "d1", "states": ["fire"], "component_type": 40}}  # merged
+
+
+NOTHING: frozenset[str] = frozenset()
+SCOPES = {  # domains, divisions, departments
+    "everything": (NOTHING, NOTHING, NOTHING),
+    "a domain": (frozenset({"grid"}), NOTHING, NOTHING),
+    "a county": (NOTHING, frozenset({"441402"}), NOTHING),
+    "a department": (NOTHING, NOTHING, frozenset({"441402-cg"})),
+}
 
 
 @pytest.fixture
@@ -134,6 +147,22 @@ def test_metrics_go_through_nothing_that_lies_behind(old: Desk) -> None:
         assert [plan for plan in plans_of_metrics(old) if re.search(through, plan)] == []
         forget_statistics(old)
     assert [plan for plan in plans_of_metrics(old) if re.search(through, plan)] == []
+
+
+def test_what_a_key_with_a_scope_asks_goes_through_nothing_that_lies_behind(old: Desk) -> None:
+    """Of one thing, or of what is new: whether it lies in the scope is looked up for that alone."""
+    here, order = old.here, old.orders(old.rows(cases)[-1].id)[0]
+    photo = old.photo(old.rows(events)[-1].id, of="event_id")
+    through = r"(SCAN|Seq Scan on) (events|cases|work_orders|deliveries)\b"
+    found: dict[str, list[str]] = {}
+    for name, scope in SCOPES.items():
+        key = Key(name, Role.SYSTEM, *scope)
+        with plans(old) as told, here.store.read() as tx:
+            visible_order(tx, order.id, key, here.city)
+            attachments.visible(tx, photo, key, here.city, blobs.c.sha256)
+            tx.execute(select(stream).where(stream.c.position > 0, stream_visible(key, here)).limit(10)).all()
+        found |= {f"{name}: {plan}": plan for plan in told if re.search(through, plan)}
+    assert found == {}
 
 
 def plans_of_metrics(desk: Desk) -> list[str]:
