@@ -11,15 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-TURN_SECONDS = 0.05
-
 
 class Writers:
     """One at a time, of all that name the same `database`. Whoever takes no part in this is kept apart by SQLite's own
     lock.
-
-    A process keeps its turn for a moment while more of its threads wait: an API with many short transactions would
-    otherwise do one of them between two long ones of a worker.
 
     Two locks, since whoever ends a turn is quicker to begin the next one than the system to wake who waits for it: the
     first in the queue holds `_next`, at an empty file, until the turn is its own.
@@ -30,42 +25,23 @@ class Writers:
         self._next = os.open(f"{database}-next", os.O_RDONLY | os.O_CREAT, 0o644)
         for each in (self._turn, self._next):
             weakref.finalize(self, os.close, each)
-        self._here = threading.Condition()
-        self._busy = self._kept = False  # a thread writes; the process has its turn although none does
-        self._waiting, self._since = 0, 0.0
+        self._here = threading.Lock()
         self._queue = ThreadPoolExecutor(1, "writers")  # waits in the system's queue, which knows no time limit
 
     @contextmanager
     def turn(self, seconds: float) -> Iterator[None]:
         """Raises TimeoutError if it does not come within `seconds`."""
         ends = time.monotonic() + seconds
-        self._begin(seconds)
+        if not self._here.acquire(timeout=seconds):
+            raise TimeoutError("another writer of this process does not end")
         try:
-            if not self._kept:
-                self._take(ends)
-                self._since, self._kept = time.monotonic(), True
-            yield
-        finally:
-            self._end()
-
-    def _begin(self, seconds: float) -> None:
-        with self._here:
-            self._waiting += 1
-            free = self._here.wait_for(lambda: not self._busy, seconds)
-            self._waiting -= 1
-            if not free:
-                raise TimeoutError("another writer of this process does not end")
-            self._busy = True
-
-    def _end(self) -> None:
-        """Whoever waits here finds the turn kept, or has to queue for the next one."""
-        with self._here:
-            more = self._waiting and time.monotonic() - self._since < TURN_SECONDS
-            if self._kept and not more:
-                self._kept = False
+            self._take(ends)
+            try:
+                yield
+            finally:
                 self._leave()
-            self._busy = False
-            self._here.notify()
+        finally:
+            self._here.release()
 
     def _take(self, ends: float) -> None:
         try:

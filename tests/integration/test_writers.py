@@ -5,11 +5,9 @@ import fcntl
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from serving import wait_until
 from sqlalchemy import text
 
 from citybrain.store.database import Store
@@ -58,32 +56,6 @@ def is_held(file: Path) -> bool:
         except BlockingIOError:
             return True
         return False
-
-
-@pytest.mark.parametrize(
-    ("lasted", "expected"), [(-60, ["ours", "ours", "theirs"]), (60, ["theirs", "ours", "ours"])],
-    ids=["just begun", "has lasted"],
-)  # fmt: skip
-def test_a_process_keeps_its_turn_for_its_own_threads_until_it_has_lasted(
-    tmp_path: Path, lasted: float, expected: list[str]
-) -> None:
-    ours, theirs = Writers(tmp_path / "turns.db"), Writers(tmp_path / "turns.db")
-    order: list[str] = []
-
-    def write(whose: Writers, name: str) -> None:
-        with whose.turn(60):
-            order.append(name)
-
-    threads = [threading.Thread(target=write, args=given) for given in ((theirs, "theirs"), *[(ours, "ours")] * 2)]
-    with ours.turn(60):
-        for thread in threads:
-            thread.start()
-            wait_until(lambda: is_held(tmp_path / "turns.db-next"))
-        wait_until(lambda: ours._waiting == 2)
-        ours._since = time.monotonic() - lasted
-    for thread in threads:
-        thread.join()
-    assert order == expected
 
 
 def test_threads_write_one_after_the_other(tmp_path: Path) -> None:
