@@ -195,7 +195,7 @@ def _refusal(url: str) -> Exception | None:
 def _launch(broker: Broker, deadline: float) -> subprocess.Popen[bytes] | None:
     process = subprocess.Popen(  # noqa: S603
         broker.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C at the terminal must not take it away from workers that end their slice
+        start_new_session=True,  # Ctrl-C at the terminal must not take it away from workers that end their job
     )  # fmt: skip
     if wait_ready(broker.url, max(1.0, deadline - time.monotonic()), process):
         return process

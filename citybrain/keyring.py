@@ -3,8 +3,10 @@ one is known at once. `keys` says what a key may do, `access` where it stands in
 
 import asyncio
 import hmac
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from sqlalchemy import select
 
@@ -14,7 +16,7 @@ from citybrain.store.database import Store
 from citybrain.store.tables import keys
 
 REFRESH_SECONDS = 0.25  # a revoked key is refused after this at the latest
-MISSED_SECONDS = 0.05  # so often at most the store is asked for a key that nobody knows, whoever tries how many
+GAP_SECONDS = 0.05  # between two looks at the store, whoever tries how many keys that nobody knows
 
 
 class Keyring:
@@ -23,26 +25,39 @@ class Keyring:
 
     def __init__(self, store: Store, clock: Callable[[], int]) -> None:
         self._store, self._clock = store, clock
-        self._read_at = self._missed_at = -REFRESH_SECONDS * 1000
+        self._read_at, self._looked_at = -REFRESH_SECONDS * 1000, -GAP_SECONDS
         self._by_prefix: dict[str, tuple[bytes, int | None, Key]] = {}
         self._by_name: dict[str, Key] = {}
         self._used: dict[str, int] = {}
         self._reader = ThreadPoolExecutor(1, "keyring")  # of its own: an event waits for no other request's thread
-        self._reading: asyncio.Future[None] | None = None
+        self._lock = threading.Lock()
+        self._present: Future[None] | None = None  # the look at the store that has begun
+        self._next: Future[None] | None = None  # the one that has not
 
     def check(self, plain: str) -> Key:
         """Whose key this is. Raises Problem 401."""
-        self._look_for(plain)
+        if look := self._look(prefix_of(plain) in self._by_prefix):
+            look.result()
         return self._known(plain)
 
     async def checked(self, plain: str) -> Key:
-        """The same without holding up others. Where the store has to be read, all who come meanwhile wait for the one
-        look at it, and share what becomes of that."""
-        if not self._is_at_hand(plain):
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.get_running_loop().run_in_executor(self._reader, self._read)
-            await asyncio.shield(self._reading)
+        """The same without holding up others."""
+        if look := self._look(prefix_of(plain) in self._by_prefix):
+            await asyncio.shield(asyncio.wrap_future(look))
         return self._known(plain)
+
+    def named(self, name: str) -> Key | None:
+        """Of a session's key, which is used by that."""
+        if look := self._look(name in self._by_name):
+            look.result()
+        if key := self._by_name.get(name):
+            self._used[name] = self._clock()
+        return key
+
+    def take_uses(self) -> dict[str, int]:
+        """When each key was used last, in ms, of those that were used since this was asked."""
+        used, self._used = self._used, {}
+        return dict(used)  # whoever looked up a key meanwhile may still write into the old one
 
     def _known(self, plain: str) -> Key:
         known, expires_at, key = self._by_prefix.get(prefix_of(plain), (b"", None, None))
@@ -53,51 +68,31 @@ class Keyring:
         self._used[key.name] = self._clock()
         return key
 
-    def named(self, name: str) -> Key | None:
-        """Of a session's key, which is used by that."""
-        self._refresh()
-        if name not in self._by_name:
-            self._look_again()
-        if key := self._by_name.get(name):
-            self._used[name] = self._clock()
-        return key
-
-    def take_uses(self) -> dict[str, int]:
-        """When each key was used last, in ms, of those that were used since this was asked."""
-        used, self._used = self._used, {}
-        return dict(used)  # whoever looked up a key meanwhile may still write into the old one
-
-    def _is_at_hand(self, plain: str) -> bool:
-        return self._is_fresh() and (prefix_of(plain) in self._by_prefix or not self._may_look())
-
-    def _is_fresh(self) -> bool:
-        return 0 <= self._clock() - self._read_at < REFRESH_SECONDS * 1000  # a clock may be set back
-
-    def _may_look(self) -> bool:
-        return not 0 <= self._clock() - max(self._read_at, self._missed_at) < MISSED_SECONDS * 1000
-
-    def _look_for(self, plain: str) -> None:
-        self._refresh()
-        if prefix_of(plain) not in self._by_prefix:
-            self._look_again()
-
-    def _look_again(self) -> None:
-        """Unless the store has just been looked at."""
-        if self._may_look():
-            self._missed_at = self._clock()
-            self._read()
-
-    def _refresh(self) -> None:
-        if not self._is_fresh():
-            self._read()
+    def _look(self, is_known: bool) -> Future[None] | None:
+        """The look at the store that this has to wait for; all who come meanwhile share it and what becomes of it. For
+        a key that is not known it is one that begins from now on: the key may be as young as that."""
+        if is_known and 0 <= self._clock() - self._read_at < REFRESH_SECONDS * 1000:  # a clock may be set back
+            return None
+        with self._lock:
+            if is_known and self._present:
+                return self._present
+            self._next = self._next or self._reader.submit(self._read)
+            return self._next
 
     def _read(self) -> None:
-        now = self._clock()
-        with self._store.read() as tx:
-            rows = tx.execute(select(keys).where(keys.c.revoked_at.is_(None))).all()
-        self._by_prefix = {row.prefix: (row.hash, row.expires_at, key_of(row)) for row in rows}
-        self._by_name = {key.name: key for _, expires, key in self._by_prefix.values() if not expires or expires > now}
-        self._read_at = now
+        time.sleep(max(self._looked_at + GAP_SECONDS - time.monotonic(), 0))
+        with self._lock:
+            self._present, self._next = self._next, None
+        self._looked_at, now = time.monotonic(), self._clock()
+        try:
+            with self._store.read() as tx:
+                rows = tx.execute(select(keys).where(keys.c.revoked_at.is_(None))).all()
+            valid = [(row, key_of(row)) for row in rows]
+            self._by_prefix = {row.prefix: (row.hash, row.expires_at, key) for row, key in valid}
+            self._by_name = {key.name: key for row, key in valid if not row.expires_at or row.expires_at > now}
+            self._read_at = now
+        finally:
+            self._present = None
 
 
 def borne(authorization: str | None) -> str:

@@ -26,7 +26,7 @@ NAMESPACE: Final = "citybrain"
 HANDLE: Final = "workers.handle.handle"  # by name only: citybrain never imports workers
 DELIVER: Final = "workers.deliver.deliver"
 
-JOB_SECONDS: Final = 60  # a slice takes 2 s; a worker whose job runs longer than this is ended
+JOB_SECONDS: Final = 60  # a batch takes one; a worker whose job runs longer than this is ended
 BELL_SECONDS: Final = 300  # redis forgets what a killed worker had taken
 FAILURE_SECONDS: Final = 60
 GAP_SECONDS: Final = 0.02  # under load at most 50 rings a second; the first after a quiet moment goes at once

@@ -1,10 +1,10 @@
 """A domain's bell has rung: claims what is due, lets the domain's handler decide, and commits every consequence.
 
-One slice, then it ends; when work is left it rings again, behind the other queues.
+One batch, then it ends; when work is left it rings again, behind the other queues: a quiet domain never waits for a
+busy one to have nothing left.
 """
 
 import logging
-import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +21,7 @@ from citybrain.routing.report import Filed
 from citybrain.store.bulk import update_rows
 from citybrain.store.claims import ClaimLost
 from citybrain.store.database import StoreUnavailable
-from citybrain.store.lanes import Lanes, owner_of
+from citybrain.store.lanes import Lanes
 from citybrain.store.stream import Change, record_changes
 from citybrain.store.tables import events
 from workers.deliver import PostRoom, post_room
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 1_000
 FEW = 32  # of a dead worker's events: one of them may have killed it
-SLICE_SECONDS = 2.0
 LEASE_MS = 10_000  # a batch takes a tenth of that; a dead worker's events wait no longer
 TRIES = 3
 LEVELS = ("county", "town", "village", "cell")
@@ -47,36 +46,36 @@ def received(event: Any) -> ColumnElement[bool]:
 FRESH = Lanes(events, received, lambda event: event.tries == 0, NEEDED)
 SECOND = Lanes(events, received, lambda event: event.tries == 1, NEEDED)
 AGAIN = Lanes(events, received, columns=NEEDED)
+LEFT_OVER = Lanes(events, received, lambda event: event.tries > 0, NEEDED)
 
 
 def handle(domain: str) -> None:
     here = installation()
     room = post_room() if DISPATCH in heard else None
-    ends = time.monotonic() + SLICE_SECONDS
-    while time.monotonic() < ends:
-        if handle_batch(here, domain, room) < AT_ONCE and not _anything_due(here, domain):
-            return
-        if graver_elsewhere(here, domain):
-            break
-    here.ringer.ring(queue_name(domain))
+    number = handle_batch(here, domain, room)
+    left_over = bool(number) and _anything_left_over(here, domain)
+    if left_over:  # beside the fresh ones, of which there may always be some
+        handle_batch(here, domain, room, fresh=False)
+    if number >= AT_ONCE or left_over:
+        here.ringer.ring(queue_name(domain))
 
 
-def _anything_due(here: Installation, domain: str) -> bool:
+def _anything_left_over(here: Installation, domain: str) -> bool:
     """Asked as a reader: a claim that finds nothing would have waited for its turn to write."""
     with here.store.read() as tx:
-        return AGAIN.any(tx, of=domain)
+        return LEFT_OVER.any(tx, of=domain)
 
 
-def handle_batch(here: Installation, domain: str, room: PostRoom | None = None) -> int:
+def handle_batch(here: Installation, domain: str, room: PostRoom | None = None, *, fresh: bool = True) -> int:
     """Claims one batch and handles it; returns how many events it held. Fresh events go together, at their second try
     a few, then each alone: an event that kills its worker takes no other along for good, and the many that died with
     it do not wait for one another. `room` is this worker's, if it delivers."""
     with here.store.write() as tx:
-        fresh = claim_some(tx, FRESH, domain, AT_ONCE)
-        rows = fresh or claim_some(tx, SECOND, domain, FEW) or claim_some(tx, AGAIN, domain, 1)
+        rows = claim_some(tx, FRESH, domain, AT_ONCE) if fresh else []
+        rows = rows or claim_some(tx, SECOND, domain, FEW) or claim_some(tx, AGAIN, domain, 1)
     if not rows:
         return 0
-    if not fresh and rows[0].tries > TRIES:
+    if rows[0].tries > TRIES:
         _quarantine(here, rows[0], rows[0].trace or "its worker died three times while it was being handled")
         return 1
     _decide_and_commit(here, domain, room, sorted(rows, key=lambda row: row.id))
@@ -90,14 +89,6 @@ def claim_some(tx: Connection, lanes: Lanes, domain: str, number: int) -> list[R
     rows = lanes.claim_evenly(tx, grave, number, LEASE_MS)
     others = [found.lane for found in due if not is_grave(found.lane)]
     return rows + lanes.claim_evenly(tx, others, number - len(rows), LEASE_MS)
-
-
-def graver_elsewhere(here: Installation, domain: str) -> bool:
-    """Whether a grave event waits in another queue of this worker's and none in this one: it need not wait for a
-    slice, only for a batch."""
-    with here.store.read() as tx:
-        grave = {owner_of(lane) for lane, _ in FRESH.due(tx) if is_grave(lane)}
-    return domain not in grave and any(queue_name(each) in heard for each in grave)
 
 
 def is_grave(lane: str) -> bool:

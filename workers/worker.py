@@ -1,6 +1,6 @@
 """Hears the bells: one in-process rq worker over several queues in turn, which outlives whatever the broker does.
 
-`citybrain.queue` rings; the jobs (`workers.handle`, `workers.deliver`) do one slice each and ring again when work is
+`citybrain.queue` rings; the jobs (`workers.handle`, `workers.deliver`) do one batch each and ring again when work is
 left. Nothing here decides whether an event is done: the store does, and patrol rings for what was forgotten.
 """
 
@@ -171,7 +171,7 @@ class Outage:
 
 
 def stop_on_signals() -> Event:
-    """SIGTERM and Ctrl-C let the present slice end; a second one changes nothing (the supervisor has SIGKILL)."""
+    """SIGTERM and Ctrl-C let the present job end; a second one changes nothing (the supervisor has SIGKILL)."""
     stop = Event()
 
     def request(_number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
 """Under load nobody starves: told by who comes in which place, never by how long it took."""
 
-from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,20 +17,20 @@ from citybrain.queue import queue_name
 from citybrain.routing.decision import Decision
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.tables import events
-from workers.handle import FRESH, claim_some, graver_elsewhere, handle_batch
+from workers.handle import FRESH, claim_some, handle, handle_batch
 from workers.patrol import waiting_queues
-from workers.process import heard
 
 pytestmark = both_stores
 XINGNING = {"location": {"division_code": "441481"}}
 
 
 @pytest.fixture
-def hearing() -> Iterator[None]:
-    """This process hears two queues."""
-    heard.update(names := {queue_name("grid"), queue_name("fire")})
-    yield
-    heard.difference_update(names)
+def at_work(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """This process is a worker; which queues it has rung."""
+    rung: list[str] = []
+    monkeypatch.setattr("workers.handle.installation", lambda: desk.here)
+    monkeypatch.setattr(desk.here, "ringer", SimpleNamespace(ring=rung.append))
+    return rung
 
 
 def claimed(desk: Desk, number: int, domain: str = "grid") -> list[str]:
@@ -53,16 +53,30 @@ def test_what_one_county_does_not_use_of_a_batch_goes_to_the_others(desk: Desk) 
     assert len(claimed(desk, 100)) == 21
 
 
-def test_a_grave_event_overtakes_all_others_of_its_domain_and_its_queue_all_other_queues(
-    desk: Desk, hearing: None
-) -> None:
+def test_a_grave_event_overtakes_all_others_of_its_domain(desk: Desk) -> None:
     desk.report(*[{}] * 50)
-    fire = desk.report(FIRE)[0]  # its type is of grade 2
     grave = desk.report({"grade": 1})[0]
     assert claimed(desk, 1) == [grave]
-    assert graver_elsewhere(desk.here, "grid")
-    assert claimed(desk, 9, "fire") == [fire]
-    assert not graver_elsewhere(desk.here, "grid")
+
+
+def test_a_domain_gives_way_to_the_others_after_each_batch(desk: Desk, at_work: list[str]) -> None:
+    desk.report(*[{}] * 1_002)
+    at_work.clear()
+    handle("grid")
+    assert len(desk.rows(events, events.c.state == "received")) == 2
+    assert at_work == [queue_name("grid")]  # behind the others
+    handle("grid")
+    assert desk.rows(events, events.c.state == "received") == []
+    assert at_work == [queue_name("grid")]
+
+
+def test_what_failed_once_has_its_turn_beside_what_is_fresh(desk: Desk, at_work: list[str]) -> None:
+    failed = desk.report({})
+    claimed(desk, 1)
+    desk.set(events, events.c.id == failed[0], lease_until=0)
+    fresh = desk.report({}, {})
+    handle("grid")
+    assert {desk.event(each).state for each in [*failed, *fresh]} == {"cased"}
 
 
 def test_at_an_endpoint_that_all_share_a_flood_of_one_county_goes_beside_the_few_of_another(desk: Desk) -> None:
