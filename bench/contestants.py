@@ -106,6 +106,7 @@ class Citybrain(Contestant):
 
     def start(self, hook: str) -> str:
         self.folder.mkdir(parents=True)
+        self.editions.mkdir(parents=True, exist_ok=True)
         (self.folder / "editions").symlink_to(self.editions)
         base = f"http://127.0.0.1:{self.port}"
         self.post, self.batch = f"{base}/api/v1/events", f"{base}/api/v1/events/batch"

@@ -45,8 +45,8 @@ def received(event: Any) -> ColumnElement[bool]:
 
 FRESH = Lanes(events, received, lambda event: event.tries == 0, NEEDED)
 SECOND = Lanes(events, received, lambda event: event.tries == 1, NEEDED)
-AGAIN = Lanes(events, received, columns=NEEDED)
-LEFT_OVER = Lanes(events, received, lambda event: event.tries > 0, NEEDED)
+AGAIN = Lanes(events, received, lambda event: event.tries > 0, NEEDED)
+DUE = Lanes(events, received)
 
 
 def handle(domain: str) -> None:
@@ -63,7 +63,7 @@ def handle(domain: str) -> None:
 def _anything_left_over(here: Installation, domain: str) -> bool:
     """Asked as a reader: a claim that finds nothing would have waited for its turn to write."""
     with here.store.read() as tx:
-        return LEFT_OVER.any(tx, of=domain)
+        return AGAIN.any(tx, of=domain)
 
 
 def handle_batch(here: Installation, domain: str, room: PostRoom | None = None, *, fresh: bool = True) -> int:

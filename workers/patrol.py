@@ -28,7 +28,7 @@ from citybrain.store.lease import Lease, LeasedStore, LeaseLost
 from citybrain.store.partitions import make_partitions
 from citybrain.store.roots import seal
 from citybrain.store.stream import number_committed
-from workers.handle import AGAIN
+from workers.handle import DUE
 
 log = logging.getLogger(__name__)
 
@@ -96,5 +96,5 @@ def walk_round(here: Installation, acting: Store) -> None:
 def waiting_queues(here: Installation) -> Sequence[str]:
     """The queues with work that is due and that nobody holds: a bell was lost, or its worker was."""
     with here.store.read() as tx:
-        names = [queue_name(domain) for domain in sorted({owner_of(lane) for lane, _ in AGAIN.due(tx)})]
+        names = [queue_name(domain) for domain in sorted({owner_of(lane) for lane, _ in DUE.due(tx)})]
         return [*names, DISPATCH] if anything_due(tx) else names

@@ -34,7 +34,7 @@ from citybrain.store.attachment_tables import blobs
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.stream import number_committed
 from citybrain.store.tables import cases, events, stream
-from workers.handle import AGAIN, FRESH, claim_some
+from workers.handle import DUE, FRESH, claim_some
 from workers.patrol import waiting_queues
 
 pytestmark = both_stores
@@ -191,7 +191,7 @@ def test_the_way_of_an_event_is_planned_well_without_statistics(desk: Desk) -> N
         ("deliveries_in_lanes", anything_due),
         ("deliveries_in_lanes", lambda tx: claim_due(tx, Turns(), lambda *_: 100, 100)),
         ("events_in_lanes", lambda tx: claim_some(tx, FRESH, "grid", 100)),
-        ("events_in_lanes", lambda tx: AGAIN.any(tx, of="grid")),
+        ("events_in_lanes", lambda tx: DUE.any(tx, of="grid")),
     ]
     for index, ask in asked:
         with plans(desk) as found, desk.here.store.write() as tx:
