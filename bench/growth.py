@@ -51,6 +51,7 @@ PAGES = {
     "failed deliveries": "/api/v1/deliveries?status=failed&limit=50",
     "queues": "/api/v1/queues",
     "coverage of counties": "/api/v1/indicators/coverage?level=county",
+    "its page": "/coverage",
 }
 LOOKS = 20  # at each page
 DRAWN = ("single POST", "NDJSON", "first page", "queues", "events, CPU", "open cases, due first")
