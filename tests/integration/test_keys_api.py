@@ -1,6 +1,9 @@
 """Keys through the API: made and shown once, listed without them, ended; and when each was used last."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from starlette.testclient import TestClient
 from citybrain.api.key_uses import Uses
 from citybrain.api.keys import create, end, list_keys
 from citybrain.app import build
-from citybrain.keyring import Keyring
+from citybrain.keyring import GAP_SECONDS, Keyring
 from citybrain.keys import Key, Role
 from citybrain.problem import Problem
 from citybrain.store.ledger_tables import ledger
@@ -65,6 +68,36 @@ def test_wrong_keys_do_not_flood_the_store(desk: Desk) -> None:
 
     assert {type(each) for each in asyncio.run(many())} == {Problem}
     assert len([each for each in reads if "FROM keys" in each]) <= 2
+
+
+def test_a_key_made_during_a_look_waits_for_the_next_one(desk: Desk) -> None:
+    ring, begun, go_on = Keyring(desk.here.store, desk.clock), threading.Event(), threading.Event()
+
+    def stop_once(*given: Any) -> None:
+        if "FROM keys" in given[2] and not begun.is_set():
+            begun.set()
+            go_on.wait(60)
+
+    event.listen(desk.here.store.engine, "after_cursor_execute", stop_once)
+    with ThreadPoolExecutor(2) as pool:
+        wrong = pool.submit(ring.check, "cb1.wrong")
+        assert begun.wait(60)
+        key = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
+        new = pool.submit(ring.check, key)
+        wait_until(new.running)
+        go_on.set()
+        assert isinstance(wrong.exception(60), Problem)
+        assert new.result(60).name == "wang"
+
+
+def test_looks_that_wrong_keys_need_have_a_pause_between_them(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("citybrain.keyring.time", SimpleNamespace(monotonic=lambda: 100.0, sleep=pauses.append))
+    ring = Keyring(desk.here.store, desk.clock)
+    for plain in ("cb1.wrong", "cb2.wrong"):
+        with pytest.raises(Problem):
+            ring.check(plain)
+    assert pauses == [0, pytest.approx(GAP_SECONDS)]
 
 
 def test_a_known_key_waits_for_no_look_that_only_a_wrong_one_needs(desk: Desk) -> None:
