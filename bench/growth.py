@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 import uvloop
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 
 from bench import costs
 from bench.__main__ import opened, tell
@@ -25,6 +25,9 @@ from bench.measuring import Plan, Running, running
 from bench.past import Past
 from bench.reports import make_reports
 from bench.table import lines
+from citybrain.clock import now_ms
+from citybrain.indicators import latest
+from citybrain.store.coverage_tables import latest_evidence
 from citybrain.store.database import Store
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.tables import cases, events, stream, work_orders
@@ -99,6 +102,11 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
             begun = time.monotonic()
             written = past.write(size - past.stored) if size > past.stored else 0
             tell(f"{written:,} events of the past in {time.monotonic() - begun:.0f} s")
+            begun = time.monotonic()
+            with record.write() as tx:
+                tx.execute(delete(latest_evidence))  # patrol kept it of a record that had no such past
+            latest.catch_up(record, now_ms())
+            tell(f"the latest evidence found anew in {time.monotonic() - begun:.1f} s")
             _tidy(record)
             rows.append([f"{past.stored:,}", *uvloop.run(_at(here))])
             rows[-1].append(f"{citybrain.stored_bytes() / past.stored:,.0f}")

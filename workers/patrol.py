@@ -16,6 +16,7 @@ from citybrain.casework.rescheduling import note_calendar
 from citybrain.dispatch import outbox, switching
 from citybrain.dispatch.delivery import anything_due
 from citybrain.dispatch.queues import raise_alerts
+from citybrain.indicators import latest
 from citybrain.indicators.activity import note_changes
 from citybrain.indicators.snapshots import take_due
 from citybrain.installation import Installation
@@ -36,13 +37,14 @@ ROUND_SECONDS = 1.0
 LEASE_MS = 5_000  # after a patrol has died the next one acts within that and a round
 SWEEP_SECONDS = 600.0
 LOOK_SECONDS = 60.0
+KEEP_SECONDS = 10.0
 
 
 def patrol(here: Installation, stop: Event) -> None:
     """Several may run; the one that holds the lease acts."""
     lease = Lease(here.store, "patrol", LEASE_MS)
     acting = LeasedStore(here.store, lease)
-    swept_at, looked_at = -SWEEP_SECONDS, -LOOK_SECONDS
+    swept_at, looked_at, kept_at = -SWEEP_SECONDS, -LOOK_SECONDS, -KEEP_SECONDS
     while not stop.wait(ROUND_SECONDS):
         try:
             if not lease.held:
@@ -54,6 +56,9 @@ def patrol(here: Installation, stop: Event) -> None:
                 with acting.write() as tx:
                     raise_alerts(tx, here.city.file.webhooks.patience, here.clock())
                 looked_at = time.monotonic()
+            if time.monotonic() - kept_at > KEEP_SECONDS:
+                latest.keep(acting, here.clock())
+                kept_at = time.monotonic()
             if time.monotonic() - swept_at > SWEEP_SECONDS:
                 sweep(here, acting)
                 swept_at = time.monotonic()
@@ -77,6 +82,7 @@ def sweep(here: Installation, acting: Store) -> None:
     note_calendar(acting, here.city, here.clock())
     with acting.write() as tx:
         make_partitions(tx, here.clock(), here.clock())
+    latest.catch_up(acting, here.clock())
     # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols
     # take at once is the same and kept once.
     take_due(here)

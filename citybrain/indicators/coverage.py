@@ -15,7 +15,8 @@ from citybrain.clock import rfc3339
 from citybrain.indicators.activity import Observed, active_since_until
 from citybrain.indicators.days import begin_of, day_of
 from citybrain.indicators.declared import all_declarations, declared_spans
-from citybrain.indicators.evidence import VERIFIED_LEVEL, Evidence, evidence_at, read_evidence, record_begins
+from citybrain.indicators.evidence import Evidence, evidence_at, read_evidence
+from citybrain.indicators.kinds import record_begins
 from citybrain.indicators.missing import WORDS, Record, Words, read_record, why_not
 from citybrain.indicators.proofs import Proofs, newest, proofs_of
 from citybrain.indicators.scope import Scope
@@ -23,6 +24,7 @@ from citybrain.indicators.spans import Ints, Spans, count, union
 from citybrain.industries import BasisRow, IndustryRow
 from citybrain.store.coverage_tables import domain_activity
 
+FEW = 2  # moments of which each is asked about alone: more of them lie in memory with all that counts
 Active = Mapping[str, list[tuple[int, int]]]
 
 
@@ -92,19 +94,21 @@ def figures(
 ) -> tuple[Figures, Proofs]:
     """Also the proofs that they were counted from; `evidence` of these moments where it was read already."""
     at = np.array(moments, np.int64)
-    evidence = evidence or _evidence(tx, scope, moments)
-    proofs = proofs_of(evidence, scope, active_since_until(tx, here))
     begun = record_begins(tx)
+    if evidence is None:
+        recorded = [each for each in moments if begun is not None and each >= begun]
+        evidence = _evidence(tx, scope, recorded or moments[-1:], here.clock())
+    proofs = proofs_of(evidence, scope, active_since_until(tx, here))
     registry_begins = begin_of(here.city.registry.begins, here.city.zone)
     declared = declared_spans(all_declarations(tx, here.city), scope)
     earned = union(proofs.spans(include_demo))
     return Figures(scope, at, declared, earned, registry_begins, here.clock() if begun is None else begun), proofs
 
 
-def _evidence(tx: Connection, scope: Scope, moments: Sequence[int]) -> Evidence:
-    if len(moments) == 1:
-        return evidence_at(tx, scope, moments[0])
-    return read_evidence(tx, scope, moments[0], moments[-1], scope.level == VERIFIED_LEVEL)
+def _evidence(tx: Connection, scope: Scope, moments: Sequence[int], now: int) -> Evidence:
+    if len(moments) <= FEW:
+        return evidence_at(tx, [scope], moments, now)
+    return read_evidence(tx, scope, moments[0], moments[-1])
 
 
 def coverage(tx: Connection, here: Observed, scope: Scope, at: int, include_demo: bool) -> dict[str, Any]:
@@ -158,7 +162,7 @@ class _View:
     @cached_property
     def record(self) -> Record:
         """Read only where something with a domain at work is not covered."""
-        return read_record(self._tx, self.scope, self.at, self._include_demo)
+        return read_record(self._tx, self.scope, self.at, self.here.clock(), self._include_demo)
 
     def industry(self, industry: IndustryRow) -> dict[str, Any]:
         width, number = len(self.scope.industries), self.scope.industries.index(industry.code)

@@ -10,19 +10,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, false, func, select, true
 
 from citybrain.indicators.days import DAY_MS, day_of
-from citybrain.indicators.evidence import (
-    PLACED,
-    VERIFIED_LEVEL,
-    completed_feedback,
-    delivered_messages,
-    passed_verifications,
-)
+from citybrain.indicators.kinds import VERIFIED_LEVEL
+from citybrain.indicators.latest import ALONE, LOOKED_BACK_MS, Kind, Latest
 from citybrain.indicators.scope import Scope
 from citybrain.keys import located
 from citybrain.store.dispatch_tables import attempts, deliveries, endpoints
 from citybrain.store.tables import cases
-
-LOOKED_BACK_MS = 366 * DAY_MS  # for when it was last
 
 
 class Words(NamedTuple):
@@ -46,7 +39,12 @@ WORDS = {
     "demo_only": Words("只有演示证据，不计入", "Only demonstration evidence, which is not counted"),
     "not_declared": Words("登记册中没有生效的申报", "No valid declaration in the registry"),
 }
-KINDS = ("no_case", "no_delivery", "no_feedback", "no_verification")
+KINDS = {
+    "no_case": Kind.OPENED,
+    "no_delivery": Kind.DELIVERED,
+    "no_feedback": Kind.COMPLETED,
+    "no_verification": Kind.PASSED,
+}
 Where = tuple[str, str]  # division, domain
 
 
@@ -60,20 +58,18 @@ class Record:
     window: int
 
 
-def read_record(tx: Connection, scope: Scope, at: int, include_demo: bool) -> Record:
-    window = scope.city.file.coverage.window_days * DAY_MS
-    since = at - (LOOKED_BACK_MS if scope.single else window)
-    opened = select(cases.c.id.label("case_id"), cases.c.opened_at.label("at"), false().label("demo"))
-    opened = opened.where(cases.c.opened_at > since, cases.c.opened_at <= at)
-    queries = {
-        "no_case": opened,
-        "no_delivery": delivered_messages(since, at),
-        "no_feedback": completed_feedback(since, at),
-    }
-    if scope.level == VERIFIED_LEVEL:
-        queries["no_verification"] = passed_verifications(since, at)
-    last = {kind: _last(tx, scope, query, include_demo) for kind, query in queries.items()}
-    return Record(last, _failed(tx, scope, since, at) if scope.single else {}, window)
+def read_record(tx: Connection, scope: Scope, at: int, now: int, include_demo: bool) -> Record:
+    since = at - (LOOKED_BACK_MS if scope.single else scope.window)
+    latest = Latest.at(tx, at, now)
+    last: dict[str, Mapping[Where, int]] = {}
+    for code, kind in KINDS.items():
+        if kind == Kind.PASSED and scope.level != VERIFIED_LEVEL:
+            continue
+        if latest:
+            last[code] = latest.last(scope, kind, since, real=not include_demo)
+        else:
+            last[code] = _last(tx, scope, ALONE[kind][0](since, at), include_demo)
+    return Record(last, _failed(tx, scope, since, at) if scope.single else {}, scope.window)
 
 
 def why_not(record: Record, scope: Scope, division: str, domains: list[str], at: int) -> dict[str, Words]:
@@ -159,7 +155,4 @@ def _failed(tx: Connection, scope: Scope, since: int, at: int) -> dict[str, Word
 
 
 def _in_division(scope: Scope) -> ColumnElement[bool]:
-    asked = scope.division or (scope.divisions[0] if scope.single else None)
-    if asked is None or asked.level not in PLACED:
-        return true()
-    return cases.c[asked.level] == asked.code
+    return cases.c[scope.asked.level] == scope.asked.code if scope.asked else true()

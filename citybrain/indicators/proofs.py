@@ -12,7 +12,8 @@ import numpy as np
 from sqlalchemy import Row
 
 from citybrain.indicators.activity import as_columns
-from citybrain.indicators.evidence import PLACED, VERIFIED_LEVEL, Evidence
+from citybrain.indicators.evidence import Evidence
+from citybrain.indicators.kinds import PLACED, VERIFIED_LEVEL
 from citybrain.indicators.scope import Scope
 from citybrain.indicators.spans import FOREVER, Ints, Spans, pairs
 
@@ -38,7 +39,7 @@ class Proofs:
 
 def proofs_of(evidence: Evidence, scope: Scope, active: Mapping[str, list[tuple[int, int]]]) -> Proofs:
     """Every proof in the scope that the evidence gives."""
-    window = scope.city.file.coverage.window_days * 24 * 3600 * 1000
+    window = scope.window
     known, number = evidence.cases, evidence.number
     feedback, sent = (_Column.of(rows, number) for rows in (evidence.feedbacks, evidence.deliveries))
     joined = _Joined.of(feedback, sent, window)

@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from citybrain.city import City
+from citybrain.indicators.days import DAY_MS
+from citybrain.indicators.kinds import PLACED
 from citybrain.industries import COVERED_LEVELS, BasisRow
 from citybrain.keys import Key
 from citybrain.problem import invalid, not_found
@@ -38,8 +40,19 @@ class Scope:
         return len(self.divisions) == len(self.city.divisions.level(self.level))
 
     @property
+    def asked(self) -> Division | None:
+        """The division that all of them lie in, where cases are located as finely as that."""
+        asked = self.division or (self.divisions[0] if self.single else None)
+        return asked if asked and asked.level in PLACED else None
+
+    @property
     def single(self) -> bool:
         return len(self.divisions) == 1
+
+    @property
+    def window(self) -> int:
+        """How long evidence counts, in ms."""
+        return self.city.file.coverage.window_days * DAY_MS
 
     @property
     def total(self) -> int:

@@ -11,7 +11,8 @@ from citybrain.clock import rfc3339
 from citybrain.indicators.activity import Observed
 from citybrain.indicators.coverage import figures, share
 from citybrain.indicators.days import day_of, days_between, end_of, state_of
-from citybrain.indicators.evidence import read_evidence, record_begins
+from citybrain.indicators.evidence import evidence_at, read_evidence
+from citybrain.indicators.kinds import record_begins
 from citybrain.indicators.scope import Scope, levels_of
 from citybrain.installation import Installation
 from citybrain.store.coverage_tables import coverage_snapshots
@@ -27,7 +28,7 @@ def take_due(here: Installation) -> int:
     """Takes the snapshots of every ended day that has none yet. Returns how many days."""
     with here.store.read() as tx:
         days = _days_due(tx, here)
-        rows = list(_computed(tx, here, days))
+        rows = [row for day in days for row in _computed(tx, here, [day])]  # alone, since its month lies in memory else
     if rows:
         with here.store.write() as tx:
             tx.execute(insert_or(tx.dialect, coverage_snapshots).on_conflict_do_nothing(), rows)
@@ -55,7 +56,7 @@ def history(
     """A figure a day. Where it was kept it is the snapshot's; `recompute` computes it anyway and says if it differs."""
     city, now = here.city, here.clock()
     days = days_between(first, last)
-    whole = scope.division is None and scope.all_of_level and not include_demo
+    whole = scope.all_of_level and not include_demo
     kept = _by_day(tx, scope, first, last) if whole else {}
     wanted = [day for day in days if recompute or day.isoformat() not in kept]
     moments = [state_of(day, now, city.zone) for day in wanted]
@@ -96,7 +97,10 @@ def _computed(tx: Connection, here: Observed, days: Sequence[date]) -> Iterator[
     moments = [end_of(day, city.zone) for day in days]
     bases = list(city.registry.bases.values())
     scopes = [Scope(city, level, None, city.divisions.level(level), bases[0]) for level in levels_of(city)]
-    evidence = read_evidence(tx, scopes[0], moments[0], moments[-1]) if len(days) > 1 else None
+    if len(days) == 1:
+        evidence = evidence_at(tx, scopes, moments, now)
+    else:
+        evidence = read_evidence(tx, scopes[-1], moments[0], moments[-1])
     for scope in scopes:
         found, _ = figures(tx, here, scope, moments, include_demo=False, evidence=evidence)
         for index, day in enumerate(days):

@@ -1,8 +1,8 @@
 """The tables of the coverage indicator; `tables` has those of events and cases."""
 
-from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, PrimaryKeyConstraint, Table, Text
 
-from citybrain.store.tables import Json, metadata
+from citybrain.store.tables import Id, Json, metadata
 
 declarations = Table(
     "declarations",  # the registry's changes at run time; the rest of it stands in the city pack
@@ -46,4 +46,16 @@ coverage_snapshots = Table(
     Column("window_days", Integer, nullable=False),
     Column("taken_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("day", "level", "basis"),
+)
+
+latest_evidence = Table(
+    "latest_evidence",  # when each kind of evidence was there last: see `indicators.latest`, which can make it again
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("real", Boolean, nullable=False),  # without the demonstration's
+    Column("domain", Text, nullable=False),
+    *(Column(level, Text, nullable=False) for level in ("county", "town", "village")),  # empty where it has none
+    Column("at", BigInteger, nullable=False),
+    Column("case_id", Id, nullable=False),
+    PrimaryKeyConstraint("kind", "real", "domain", "county", "town", "village"),
 )

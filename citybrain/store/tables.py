@@ -196,6 +196,7 @@ Index(
     "cases_pressing", text(f"({_PRESSING.format('', 2**53)})"), cases.c.id,
     sqlite_where=text(_IN_WORK), postgresql_where=text(_IN_WORK),
 )  # fmt: skip
+Index("cases_by_place", cases.c.village, cases.c.town, cases.c.county, cases.c.domain)
 Index("cases_updated", cases.c.updated_at, cases.c.id)
 _LOOKED_AT = text("look_at IS NOT NULL")
 Index("cases_to_look_at", cases.c.look_at, sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT)

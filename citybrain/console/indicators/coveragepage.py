@@ -20,7 +20,7 @@ from citybrain.console.rendering import render
 from citybrain.indicators import snapshots
 from citybrain.indicators.coverage import Figures, answer, figures
 from citybrain.indicators.days import day_of, read_day, state_of
-from citybrain.indicators.evidence import read_evidence
+from citybrain.indicators.evidence import evidence_at
 from citybrain.indicators.proofs import Proofs
 from citybrain.indicators.scope import Scope, scope_of
 from citybrain.installation import Installation
@@ -115,7 +115,7 @@ def told_of(key: Key, here: Installation, asked: Asked, whole: bool = False) -> 
     first = max(day - timedelta(days=asked.days - 1), city.registry.begins)
     with here.store.read() as tx:
         scopes = list(standing.ladder())
-        evidence = read_evidence(tx, scopes[0], at, at)  # of the coarsest, so of all
+        evidence = evidence_at(tx, scopes, [at], now)
         rungs = [Rung(scope, *figures(tx, here, scope, [at], asked.include_demo, evidence)) for scope in scopes]
         place = [rung.scope.level for rung in rungs].index(chosen.level)
         shown = answer(tx, here, rungs[place].found, rungs[place].proofs, asked.include_demo)

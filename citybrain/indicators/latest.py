@@ -1,0 +1,309 @@
+"""The latest evidence of each kind, by domain and place: kept by patrol, so that a question about the present reads
+what decides and what came since, and not a month of the record. It has nothing that the record has not: it may be late
+or lost, and is made again.
+
+A kind that is several things together is as late as the earliest of them: so long it stays in the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, or_, select, tuple_
+
+from citybrain.indicators.days import DAY_MS
+from citybrain.indicators.kinds import (
+    COMPLETED,
+    PLACED,
+    VERIFIED_LEVEL,
+    completed_feedback,
+    completing,
+    delivered_messages,
+    opened_cases,
+    passed_verifications,
+    record_begins,
+    relocations,
+)
+from citybrain.indicators.scope import Scope
+from citybrain.store.coverage_tables import latest_evidence
+from citybrain.store.database import Store
+from citybrain.store.dispatch_tables import deliveries
+from citybrain.store.ledger_tables import ledger
+from citybrain.store.tables import cases, feedbacks, work_orders
+from citybrain.store.upsert import insert_or
+
+SETTLED_MS = 10_000  # what was recorded longer ago is committed
+LATE_MS = 30_000  # and looked for again so long, if it was not; at every sweep much longer
+LATER_MS = 3_600_000
+STALE_MS = 600_000  # then the record itself is read
+SLICE_MS = 3_600_000  # of the record, taken at once
+LOOKED_BACK_MS = 366 * DAY_MS
+AT_ONCE = 5_000  # cases whose evidence one statement reads
+
+
+class Kind(StrEnum):
+    THROUGH = "through"  # no evidence: until when it was looked for
+    OPENED = "opened"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    PASSED = "passed"
+    HANDLED = "handled"  # delivered and completed
+    CHECKED = "checked"  # and passed
+
+
+# How each is asked for, and which column has the case.
+ALONE: Mapping[Kind, tuple[Any, Any]] = {
+    Kind.OPENED: (opened_cases, cases.c.id),
+    Kind.DELIVERED: (delivered_messages, deliveries.c.case_id),
+    Kind.COMPLETED: (completed_feedback, work_orders.c.case_id),
+    Kind.PASSED: (passed_verifications, ledger.c.chain),
+}
+TOGETHER = {
+    Kind.HANDLED: (Kind.DELIVERED, Kind.COMPLETED),
+    Kind.CHECKED: (Kind.DELIVERED, Kind.COMPLETED, Kind.PASSED),
+}
+
+
+class Where(NamedTuple):
+    """The codes are empty where a case was not located so finely."""
+
+    domain: str
+    county: str
+    town: str
+    village: str
+
+
+class What(NamedTuple):
+    kind: Kind
+    real: bool  # without the demonstration's
+    where: Where
+
+
+class Last(NamedTuple):
+    at: int
+    case_id: str
+
+
+Found = dict[What, Last]
+kept = latest_evidence.c
+_PLACED = or_(*(cases.c[level].isnot(None) for level in PLACED))
+_KEPT_WHERE = tuple_(*(kept[name] for name in Where._fields))
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What is kept, and the record since, up to a moment."""
+
+    tx: Connection
+    through: int
+    until: int
+
+    @classmethod
+    def at(cls, tx: Connection, at: int, now: int) -> Latest | None:
+        """Nothing where the record itself must be asked: about the past, or because nobody kept it for a while."""
+        through = _through(tx)
+        if through is None or through > at or now - through > STALE_MS:
+            return None
+        return cls(tx, through, at)
+
+    @cached_property
+    def _moved(self) -> set[str]:
+        return _moved(self.tx, self.through - LATE_MS, self.until)
+
+    @cached_property
+    def _anew(self) -> set[str]:
+        """The cases of which what is kept may not be true any more."""
+        return self._moved | _cases_in(self.tx, _left(self.tx, self._moved))
+
+    def deciding(self, scopes: Sequence[Scope], since: int) -> set[str]:
+        """The cases whose evidence after `since` stays longest, of each domain and division of the scopes."""
+        looked_at = self._anew | _touched(self.tx, self.through, self.until)
+        new = {last.case_id for last in _together(self.tx, looked_at, self.until).values()}
+        staying = (self.tx.execute(_staying(scope, since, self._moved)).scalars() for scope in scopes)
+        return new.union(*staying)
+
+    def last(self, scope: Scope, kind: Kind, since: int, real: bool) -> dict[tuple[str, str], int]:
+        """When there was one after `since`, by division and domain."""
+        place = [kept[scope.level]] if scope.level in PLACED else []
+        within = [kept.kind == kind, kept.real.is_(real), *_within(scope, since, self._moved)]
+        query = select(func.max(kept.at), kept.domain, *place).where(*within).group_by(kept.domain, *place)
+        city, asked = scope.city.file.city.code, scope.asked
+        found = {(row[2] if place else city, row[1]): row[0] for row in self.tx.execute(query)}
+        new = _alone(self.tx, kind, max(since, self.through), self.until)
+        for what, last in [*new.items(), *_alone(self.tx, kind, since, self.until, self._anew).items()]:
+            codes = what.where._asdict()
+            if what.real == real and (asked is None or codes[asked.level] == asked.code):
+                key = codes[scope.level] if place else city, what.where.domain
+                found[key] = max(last.at, found.get(key, 0))
+        return found
+
+
+def keep(store: Store, now: int) -> None:
+    """What was recorded since; nothing where it is too much, which is a matter of `catch_up`."""
+    with store.read() as tx:
+        through = _through(tx)
+    until = now - SETTLED_MS
+    if through is not None and through < until <= through + STALE_MS:
+        _keep(store, through - LATE_MS, until, opened_since=through - LATE_MS)
+
+
+def catch_up(store: Store, now: int) -> None:
+    """All that is missing, and what of the last hour was committed late."""
+    with store.read() as tx:
+        through, begun = _through(tx), record_begins(tx)
+    until = now - SETTLED_MS
+    if begun is None or begun > until:
+        return
+    first = max(begun - 1, until - LOOKED_BACK_MS) if through is None else through - LATER_MS
+    for since in range(first, until, SLICE_MS):
+        upto = min(since + SLICE_MS, until)
+        # No index has when cases were opened, only which were touched since: that is asked once.
+        _keep(store, since, upto, opened_since=first if upto == until else upto)
+
+
+def _keep(store: Store, since: int, until: int, opened_since: int) -> None:
+    with store.read() as tx:
+        moved = _moved(tx, since, until)
+        left = _left(tx, moved)
+        anew = moved | _cases_in(tx, left)
+        parts = [_alone(tx, kind, opened_since if kind == Kind.OPENED else since, until) for kind in ALONE]
+        parts += [_alone(tx, kind, until - LOOKED_BACK_MS, until, anew) for kind in ALONE if anew]
+        parts.append(_together(tx, anew | _touched(tx, since, until), until))
+    rows = [
+        {"kind": kind, "real": real, **where._asdict(), **last._asdict()}
+        for part in parts
+        for (kind, real, where), last in part.items()
+    ]
+    rows.append({"kind": Kind.THROUGH, "real": True, **Where("", "", "", "")._asdict(), "at": until, "case_id": ""})
+    with store.write() as tx:
+        for part in _parts(left):
+            tx.execute(delete(latest_evidence).where(_KEPT_WHERE.in_(part)))
+        new = insert_or(tx.dialect, latest_evidence)
+        later = {"at": new.excluded.at, "case_id": new.excluded.case_id}
+        keys = latest_evidence.primary_key.columns
+        tx.execute(new.on_conflict_do_update(index_elements=keys, set_=later, where=new.excluded.at > kept.at), rows)
+
+
+def _through(tx: Connection) -> int | None:
+    through: int | None = tx.execute(select(kept.at).where(kept.kind == Kind.THROUGH)).scalar()
+    return through
+
+
+def _staying(scope: Scope, since: int, moved: Collection[str]) -> Select[Any]:
+    place = [kept[scope.level]] if scope.level in PLACED else []
+    rank = func.row_number().over(
+        partition_by=[kept.real, kept.domain, *place], order_by=(kept.at.desc(), kept.case_id)
+    )
+    kind = Kind.CHECKED if scope.level == VERIFIED_LEVEL else Kind.HANDLED
+    within = [kept.kind == kind, *_within(scope, since, moved)]
+    ranked = select(kept.case_id, rank.label("rank")).where(*within).subquery()
+    return select(ranked.c.case_id).where(ranked.c.rank == 1)
+
+
+def _within(scope: Scope, since: int, moved: Collection[str]) -> Iterator[ColumnElement[bool]]:
+    yield kept.at > since
+    if moved:  # where a case was moved away from, another may be the latest now
+        yield kept.case_id.not_in(moved)
+    if scope.level in PLACED:
+        yield kept[scope.level] != ""
+    if scope.asked:
+        yield kept[scope.asked.level] == scope.asked.code
+
+
+def _moved(tx: Connection, since: int, until: int) -> set[str]:
+    return set(tx.execute(relocations(since, until)).scalars())
+
+
+def _left(tx: Connection, moved: set[str]) -> set[Where]:
+    """Where cases were the latest that are elsewhere now."""
+    elsewhere = or_(*(kept[level] != func.coalesce(cases.c[level], "") for level in PLACED))
+    columns = [kept[name] for name in Where._fields]
+    query = select(*columns).join(cases, cases.c.id == kept.case_id).where(elsewhere).distinct()
+    return {Where(*row) for part in _parts(moved) for row in tx.execute(query.where(kept.case_id.in_(part)))}
+
+
+def _cases_in(tx: Connection, places: set[Where]) -> set[str]:
+    found: set[str] = set()
+    for where in places:  # a few: cases are seldom moved when something was done
+        here = [cases.c[level] == (getattr(where, level) or None) for level in PLACED]
+        found.update(tx.execute(select(cases.c.id).where(cases.c.domain == where.domain, *here)).scalars())
+    return found
+
+
+def _touched(tx: Connection, since: int, until: int) -> set[str]:
+    """The cases with new evidence, if anything was completed in them."""
+    reports = select(work_orders.c.id).join(feedbacks, feedbacks.c.work_order_id == work_orders.c.id)
+    done = reports.where(COMPLETED, work_orders.c.case_id == deliveries.c.case_id).exists()
+    queries = (
+        completing(since, until),
+        passed_verifications(since, until).with_only_columns(ledger.c.chain),
+        delivered_messages(since, until).with_only_columns(deliveries.c.case_id).where(done),
+    )
+    return {id_ for query in queries for id_ in tx.execute(query.distinct()).scalars()}
+
+
+def _alone(tx: Connection, kind: Kind, since: int, until: int, of: Collection[str] | None = None) -> Found:
+    """The latest of one kind in that time; `of` these cases only."""
+    ask, case_id = ALONE[kind]
+    query = ask(since, until)
+    found: Found = {}
+    for part in [None] if of is None else _parts(of):
+        told = (query if part is None else query.where(case_id.in_(part))).subquery()
+        for row in tx.execute(_latest_by_place(told, since, until)):
+            for real in (False, True) if row.real else (False,):
+                _take(found, What(kind, real, _where(row)), Last(row.at, row.id))
+    return found
+
+
+def _latest_by_place(told: Any, since: int, until: int) -> Select[Any]:
+    """With and without what is of the demonstration: one row or two."""
+    real = case((or_(told.c.demo.is_(True), cases.c.demo.is_(True)), False), else_=True)
+    place = [cases.c.domain, *(cases.c[level] for level in PLACED)]
+    rank = func.row_number().over(partition_by=[*place, real], order_by=(told.c.at.desc(), cases.c.id)).label("rank")
+    within = (_PLACED, told.c.at > since, told.c.at <= until)
+    joined = select(cases.c.id, told.c.at, *place, real.label("real"), rank)
+    ranked = joined.join(told, told.c.case_id == cases.c.id).where(*within).subquery()
+    return select(ranked).where(ranked.c.rank == 1)
+
+
+def _together(tx: Connection, of: Collection[str], until: int) -> Found:
+    """Of these cases' kinds that are several things together, the latest of each place."""
+    found: Found = {}
+    columns = (cases.c.id, cases.c.demo, cases.c.domain, *(cases.c[level] for level in PLACED))
+    for part in _parts(of):
+        rows = tx.execute(select(*columns).where(cases.c.id.in_(part), _PLACED)).all()
+        ends = {kind: _ends(tx, kind, part, until) for kind in TOGETHER[Kind.CHECKED]}
+        for row in rows:
+            for kind, needed in TOGETHER.items():
+                for place, real in enumerate((False, True)):
+                    each = [ends[one].get(row.id, (None, None))[place] for one in needed]
+                    if all(each) and not (real and row.demo):
+                        _take(found, What(kind, real, _where(row)), Last(min(each), row.id))
+    return found
+
+
+def _ends(tx: Connection, kind: Kind, of: Sequence[str], until: int) -> dict[str, tuple[Any, Any]]:
+    """By case the latest of all, and of those that are not of the demonstration."""
+    ask, case_id = ALONE[kind]
+    told = ask(0, until).where(case_id.in_(of)).subquery()
+    real = func.max(case((told.c.demo.is_(True), None), else_=told.c.at))
+    query = select(told.c.case_id, func.max(told.c.at), real).where(told.c.at <= until).group_by(told.c.case_id)
+    return {row[0]: (row[1], row[2]) for row in tx.execute(query)}
+
+
+def _take(found: Found, what: What, last: Last) -> None:
+    if what not in found or found[what].at < last.at:
+        found[what] = last
+
+
+def _where(row: Row[Any]) -> Where:
+    return Where(row.domain, row.county or "", row.town or "", row.village or "")
+
+
+def _parts(of: Collection[Any]) -> list[list[Any]]:
+    rows = sorted(of)
+    return [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
