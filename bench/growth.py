@@ -3,11 +3,12 @@
 The first events go through the pipeline until their cases are closed; `past` writes what they left again and again.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -25,12 +26,16 @@ from bench.measuring import Plan, Running, running
 from bench.past import Past
 from bench.reports import make_reports
 from bench.table import lines
+from citybrain.city import load_city
 from citybrain.clock import now_ms
+from citybrain.config import Config
 from citybrain.indicators import latest
-from citybrain.store.coverage_tables import latest_evidence
+from citybrain.indicators.scope import levels_of
+from citybrain.store.coverage_tables import coverage_snapshots, latest_evidence
 from citybrain.store.database import Store
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.tables import cases, events, stream, work_orders
+from citybrain.store.upsert import insert_or
 
 PAGES = {
     "first page": "/",
@@ -103,10 +108,8 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
             written = past.write(size - past.stored) if size > past.stored else 0
             tell(f"{written:,} events of the past in {time.monotonic() - begun:.0f} s")
             begun = time.monotonic()
-            with record.write() as tx:
-                tx.execute(delete(latest_evidence))  # patrol kept it of a record that had no such past
-            latest.catch_up(record, now_ms())
-            tell(f"the latest evidence found anew in {time.monotonic() - begun:.1f} s")
+            _keep_as_patrol(record)
+            tell(f"what patrol keeps of it in {time.monotonic() - begun:.0f} s")
             _tidy(record)
             rows.append([f"{past.stored:,}", *uvloop.run(_at(here))])
             rows[-1].append(f"{citybrain.stored_bytes() / past.stored:,.0f}")
@@ -200,6 +203,22 @@ def _looked(citybrain: Citybrain, path: str) -> float:
 def _answering(citybrain: Citybrain) -> float:
     used = costs.cpu_seconds(citybrain)
     return used["api"] + used.get("postgresql", 0.0)
+
+
+def _keep_as_patrol(record: Store) -> None:
+    """The latest evidence, and the snapshot of each day: patrol has them of a past that it saw go by."""
+    with record.write() as tx:
+        tx.execute(delete(latest_evidence))
+    latest.keep(record, now_ms(), patience=math.inf)
+    city, today = load_city(Config.load().city, ""), datetime.now(UTC).date()
+    figures = {"industries": 0, "total": 0, "declared": 0, "earned": 0, "window_days": 0, "taken_at": 0}  # none is read
+    days = [(today - timedelta(days=back)).isoformat() for back in range(1, 366)]
+    rows = [
+        {"day": day, "level": level, "basis": basis, "divisions": len(city.divisions.level(level)), **figures}
+        for day in days for level in levels_of(city) for basis in city.registry.bases
+    ]  # fmt: skip
+    with record.write() as tx:
+        tx.execute(insert_or(tx.dialect, coverage_snapshots).on_conflict_do_nothing(), rows)
 
 
 def _tidy(record: Store) -> None:

@@ -56,8 +56,7 @@ def patrol(here: Installation, stop: Event) -> None:
                 with acting.write() as tx:
                     raise_alerts(tx, here.city.file.webhooks.patience, here.clock())
                 looked_at = time.monotonic()
-            if time.monotonic() - kept_at > KEEP_SECONDS:
-                latest.keep(acting, here.clock())
+            if time.monotonic() - kept_at > KEEP_SECONDS and latest.keep(acting, here.clock()):
                 kept_at = time.monotonic()
             if time.monotonic() - swept_at > SWEEP_SECONDS:
                 sweep(here, acting)
@@ -82,7 +81,7 @@ def sweep(here: Installation, acting: Store) -> None:
     note_calendar(acting, here.city, here.clock())
     with acting.write() as tx:
         make_partitions(tx, here.clock(), here.clock())
-    latest.catch_up(acting, here.clock())
+    latest.keep(acting, here.clock(), late=latest.LATER_MS)
     # Not under the lease: after a long pause it computes for longer than a lease lasts, and a day that two patrols
     # take at once is the same and kept once.
     take_due(here)

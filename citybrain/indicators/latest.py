@@ -7,6 +7,7 @@ A kind that is several things together is as late as the earliest of them: so lo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,16 +38,18 @@ from citybrain.store.tables import cases, feedbacks, work_orders
 from citybrain.store.upsert import insert_or
 
 SETTLED_MS = 10_000  # what was recorded longer ago is committed
-LATE_MS = 30_000  # and looked for again so long, if it was not; at every sweep much longer
+LATE_MS = 30_000  # if it was not, it is found within so long; at every sweep within much longer
 LATER_MS = 3_600_000
 STALE_MS = 600_000  # then the record itself is read
 SLICE_MS = 3_600_000  # of the record, taken at once
 LOOKED_BACK_MS = 366 * DAY_MS
-AT_ONCE = 5_000  # cases whose evidence one statement reads
+PATIENCE_SECONDS = 0.5
+AT_ONCE = 500  # cases whose evidence one statement reads: of more PostgreSQL reads the whole month
 
 
 class Kind(StrEnum):
-    THROUGH = "through"  # no evidence: until when it was looked for
+    THROUGH = "through"  # no evidence: until when it was looked for, and cases that were opened
+    OPENED_THROUGH = "opened_through"
     OPENED = "opened"
     DELIVERED = "delivered"
     COMPLETED = "completed"
@@ -105,10 +108,8 @@ class Latest:
     @classmethod
     def at(cls, tx: Connection, at: int, now: int) -> Latest | None:
         """Nothing where the record itself must be asked: about the past, or because nobody kept it for a while."""
-        through = _through(tx)
-        if through is None or through > at or now - through > STALE_MS:
-            return None
-        return cls(tx, through, at)
+        through = min(_through(tx, kind) or 0 for kind in (Kind.THROUGH, Kind.OPENED_THROUGH))
+        return cls(tx, through, at) if through <= at and now - through <= STALE_MS else None
 
     @cached_property
     def _moved(self) -> set[str]:
@@ -142,35 +143,39 @@ class Latest:
         return found
 
 
-def keep(store: Store, now: int) -> None:
-    """What was recorded since; nothing where it is too much, which is a matter of `catch_up`."""
+def keep(store: Store, now: int, late: int = LATE_MS, patience: float = PATIENCE_SECONDS) -> bool:
+    """Adds what was recorded since, and looks once more for what was committed `late`. Whether nothing is left: after a
+    long pause it stops when `patience` is over, and the next call goes on."""
     with store.read() as tx:
-        through = _through(tx)
-    until = now - SETTLED_MS
-    if through is not None and through < until <= through + STALE_MS:
-        _keep(store, through - LATE_MS, until, opened_since=through - LATE_MS)
-
-
-def catch_up(store: Store, now: int) -> None:
-    """All that is missing, and what of the last hour was committed late."""
-    with store.read() as tx:
-        through, begun = _through(tx), record_begins(tx)
+        begun, through, opened = record_begins(tx), _through(tx, Kind.THROUGH), _through(tx, Kind.OPENED_THROUGH)
     until = now - SETTLED_MS
     if begun is None or begun > until:
-        return
-    first = max(begun - 1, until - LOOKED_BACK_MS) if through is None else through - LATER_MS
+        return True
+    begins = max(begun - 1, until - LOOKED_BACK_MS)
+    first, opened_first = (begins if each is None else each - late for each in (through, opened))
+    end = time.monotonic() + patience
     for since in range(first, until, SLICE_MS):
         upto = min(since + SLICE_MS, until)
-        # No index has when cases were opened, only which were touched since: that is asked once.
-        _keep(store, since, upto, opened_since=first if upto == until else upto)
+        # No index has when cases were opened, only which were touched since: that is asked at the end, once.
+        _keep(store, since, upto, opened_first if upto == until else None)
+        if upto < until and time.monotonic() > end:
+            return False
+    return True
 
 
-def _keep(store: Store, since: int, until: int, opened_since: int) -> None:
+def _keep(store: Store, since: int, until: int, opened_since: int | None) -> None:
+    begins: dict[Kind, int] = dict.fromkeys(ALONE, since)
+    through = [Kind.THROUGH]
+    if opened_since is None:
+        del begins[Kind.OPENED]
+    else:
+        begins[Kind.OPENED] = opened_since
+        through.append(Kind.OPENED_THROUGH)
     with store.read() as tx:
         moved = _moved(tx, since, until)
         left = _left(tx, moved)
         anew = moved | _cases_in(tx, left)
-        parts = [_alone(tx, kind, opened_since if kind == Kind.OPENED else since, until) for kind in ALONE]
+        parts = [_alone(tx, kind, begin, until) for kind, begin in begins.items()]
         parts += [_alone(tx, kind, until - LOOKED_BACK_MS, until, anew) for kind in ALONE if anew]
         parts.append(_together(tx, anew | _touched(tx, since, until), until))
     rows = [
@@ -178,7 +183,8 @@ def _keep(store: Store, since: int, until: int, opened_since: int) -> None:
         for part in parts
         for (kind, real, where), last in part.items()
     ]
-    rows.append({"kind": Kind.THROUGH, "real": True, **Where("", "", "", "")._asdict(), "at": until, "case_id": ""})
+    nowhere = Where("", "", "", "")._asdict()
+    rows += [{"kind": kind, "real": True, **nowhere, "at": until, "case_id": ""} for kind in through]
     with store.write() as tx:
         for part in _parts(left):
             tx.execute(delete(latest_evidence).where(_KEPT_WHERE.in_(part)))
@@ -188,8 +194,8 @@ def _keep(store: Store, since: int, until: int, opened_since: int) -> None:
         tx.execute(new.on_conflict_do_update(index_elements=keys, set_=later, where=new.excluded.at > kept.at), rows)
 
 
-def _through(tx: Connection) -> int | None:
-    through: int | None = tx.execute(select(kept.at).where(kept.kind == Kind.THROUGH)).scalar()
+def _through(tx: Connection, kind: Kind) -> int | None:
+    through: int | None = tx.execute(select(kept.at).where(kept.kind == kind)).scalar()
     return through
 
 

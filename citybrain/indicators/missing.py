@@ -14,7 +14,7 @@ from citybrain.indicators.kinds import VERIFIED_LEVEL
 from citybrain.indicators.latest import ALONE, LOOKED_BACK_MS, Kind, Latest
 from citybrain.indicators.scope import Scope
 from citybrain.keys import located
-from citybrain.store.dispatch_tables import attempts, deliveries, endpoints
+from citybrain.store.dispatch_tables import FAILED, attempts, deliveries, endpoints
 from citybrain.store.tables import cases
 
 
@@ -129,25 +129,19 @@ def _last(tx: Connection, scope: Scope, query: Select[Any], include_demo: bool) 
 
 def _failed(tx: Connection, scope: Scope, since: int, at: int) -> dict[str, Words]:
     """By domain, the last attempt to reach somebody about a case in the one division that failed."""
-    latest = (
-        select(cases.c.domain, func.max(attempts.c.at).label("at"))
+    latest = func.row_number().over(partition_by=cases.c.domain, order_by=attempts.c.at.desc()).label("latest")
+    ranked = (
+        select(cases.c.domain, attempts.c.at, attempts.c.error, endpoints.c.name, latest)
         .select_from(attempts)
         .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
-        .join(cases, cases.c.id == deliveries.c.case_id)
-        .where(attempts.c.at > since, attempts.c.at <= at, attempts.c.error.isnot(None), _in_division(scope))
-        .group_by(cases.c.domain)
-        .subquery()
-    )
-    named = (
-        select(latest.c.domain, latest.c.at, endpoints.c.name, attempts.c.error)
-        .join(attempts, attempts.c.at == latest.c.at)
-        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
         .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
-        .where(deliveries.c.domain == latest.c.domain, attempts.c.error.isnot(None))
+        .join(cases, cases.c.id == deliveries.c.case_id)
+        .where(FAILED, attempts.c.error.isnot(None), attempts.c.at > since, attempts.c.at <= at, _in_division(scope))
+        .subquery()
     )
     zone = scope.city.zone
     failed: dict[str, Words] = {}
-    for row in tx.execute(named):
+    for row in tx.execute(select(ranked).where(ranked.c.latest == 1)):
         day, name, error = day_of(row.at, zone), row.name, row.error
         zh, en = f"端点“{name}”最近一次失败在 {day}（{error}）", f"endpoint “{name}” failed last on {day} ({error})"
         failed[row.domain] = Words(zh, en)

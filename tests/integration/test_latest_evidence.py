@@ -89,7 +89,8 @@ def test_what_is_kept_answers_as_the_record_does(desk: Desk, monkeypatch: pytest
     desk.now = FIRST
     while desk.now < LAST:
         _pass_time(desk, record, chance.randrange(4 * DAY))
-        chance.choice((latest.keep, latest.keep, latest.catch_up, lambda *_: None))(desk.here.store, desk.now)
+        if chance.random() < 0.75:
+            latest.keep(desk.here.store, desk.now, chance.choice((latest.LATE_MS, latest.LATER_MS)))
         _pass_time(desk, record, chance.randrange(2 * DAY))
         scope, demo = _some_scope(desk, record, chance), chance.random() < 0.5
         with desk.here.store.read() as tx:
@@ -140,29 +141,45 @@ def _earned(desk: Desk, level: str = "county") -> int:
 
 def test_what_was_committed_late_is_found_in_the_next_round_or_at_the_next_sweep(desk: Desk, fire: Proven) -> None:
     fire.write()
-    latest.catch_up(desk.here.store, desk.now)
-    for late, again in ((latest.LATE_MS, latest.keep), (latest.LATER_MS, latest.catch_up)):
+    latest.keep(desk.here.store, desk.now)
+    for late, place in ((latest.LATE_MS, HERE), (latest.LATER_MS, ELSEWHERE)):
+        case = fire.case("fire", desk.now - late - 10 * MINUTE, **place)
+        fire.delivered(case, desk.now - late - 9 * MINUTE)
+        fire.completed(case, desk.now - late - 4_000)
         seen = _earned(desk)
-        fire.whole("fire", desk.now - late - 60 * MINUTE, **(HERE if late == latest.LATE_MS else ELSEWHERE))
         fire.write()
-        assert _earned(desk) == seen
+        assert _earned(desk) == seen, "nobody looks there until patrol has"
         desk.pass_time(seconds=10)
-        again(desk.here.store, desk.now)
+        latest.keep(desk.here.store, desk.now, late)
         assert _earned(desk) == seen + 1
+
+
+def test_what_takes_long_is_gone_on_with_and_the_record_is_asked_meanwhile(desk: Desk, fire: Proven) -> None:
+    for day, place in ((1, HERE), (2, ELSEWHERE)):
+        fire.whole("fire", desk.now - day * DAY, **place)
+    fire.write()
+    rounds = 0
+    while not latest.keep(desk.here.store, desk.now, patience=0):
+        rounds += 1
+        assert _earned(desk) == 2
+        with desk.here.store.read() as tx:
+            assert Latest.at(tx, desk.now, desk.now) is None
+    assert rounds > 24
+    with desk.here.store.read() as tx:
+        assert Latest.at(tx, desk.now, desk.now) is not None
+    opened = {row.county for row in desk.rows(latest_evidence, latest_evidence.c.kind == "opened")}
+    assert opened == {HERE["county"], ELSEWHERE["county"]}
+    assert _earned(desk) == 2
 
 
 def test_nobody_keeps_it_and_the_answer_is_the_same(desk: Desk, fire: Proven) -> None:
     fire.whole("fire", moment("2026-12-19"), **HERE)
     fire.write()
-    assert (_kept(desk), _earned(desk)) == ([], 1)
-    latest.catch_up(desk.here.store, desk.now)
+    assert (desk.rows(latest_evidence), _earned(desk)) == ([], 1)
+    latest.keep(desk.here.store, desk.now)
     with desk.here.store.write() as tx:
         tx.execute(delete(attempts))
     assert _earned(desk) == 0, "the record decides, whatever is kept"
     desk.pass_time(minutes=11)
     with desk.here.store.read() as tx:
         assert Latest.at(tx, desk.now, desk.now) is None
-
-
-def _kept(desk: Desk) -> list[Any]:
-    return desk.rows(latest_evidence)

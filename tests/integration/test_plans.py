@@ -26,6 +26,9 @@ from citybrain.console.workbench import desk as queue_page
 from citybrain.dispatch.api import list_deliveries
 from citybrain.dispatch.delivery import anything_due, claim_due, held_count
 from citybrain.dispatch.turns import Turns
+from citybrain.indicators import latest
+from citybrain.indicators.coverage import coverage
+from citybrain.indicators.scope import Scope, levels_of
 from citybrain.intake.reading import list_events
 from citybrain.keys import Key, Role
 from citybrain.operations.flow import Flow
@@ -163,6 +166,27 @@ def test_what_a_key_with_a_scope_asks_goes_through_nothing_that_lies_behind(old:
             tx.execute(select(stream).where(stream.c.position > 0, stream_visible(key, here)).limit(10)).all()
         found |= {f"{name}: {plan}": plan for plan in told if re.search(through, plan)}
     assert found == {}
+
+
+def test_coverage_of_the_present_goes_through_nothing_that_lies_behind(old: Desk) -> None:
+    old.now = now_ms()
+    here, divisions = old.here, old.here.city.divisions
+    latest.keep(here.store, old.now)
+    through = r"(SCAN|Seq Scan on) (cases|work_orders|feedbacks|deliveries|attempts|ledger)\b"
+    through += "(?! USING INDEX cases_pkey)"  # the first case, when the record begins
+    found: dict[str, str] = {}
+    for level in levels_of(here.city):
+        for division in (None, divisions.level(level)[0]):
+            counted = (division,) if division else divisions.level(level)
+            scope = Scope(here.city, level, division, counted, here.city.registry.bases["union"])
+            with plans(old) as told, here.store.read() as tx:
+                coverage(tx, here, scope, old.now, include_demo=False)
+            found |= {f"{level} {division}: {plan}": plan for plan in told if re.search(through, plan)}
+    old.pass_time(seconds=30)
+    with plans(old) as told:
+        latest.keep(here.store, old.now)
+    assert len(told) > 5
+    assert [*found, *(plan for plan in told if re.search(through, plan))] == []
 
 
 def plans_of_metrics(desk: Desk) -> list[str]:
