@@ -37,7 +37,7 @@ ROUND_SECONDS = 1.0
 LEASE_MS = 5_000  # after a patrol has died the next one acts within that and a round
 SWEEP_SECONDS = 600.0
 LOOK_SECONDS = 60.0
-KEEP_SECONDS = 10.0
+KEEP_SECONDS = 30.0
 
 
 def patrol(here: Installation, stop: Event) -> None:

@@ -37,8 +37,8 @@ from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import cases, feedbacks, work_orders
 from citybrain.store.upsert import insert_or
 
-SETTLED_MS = 10_000  # what was recorded longer ago is committed
-LATE_MS = 30_000  # if it was not, it is found within so long; at every sweep within much longer
+SETTLED_MS = 5_000  # what was recorded longer ago is committed
+LATE_MS = 15_000  # if it was not, it is found within so long; at every sweep within much longer
 LATER_MS = 3_600_000
 STALE_MS = 600_000  # then the record itself is read
 SLICE_MS = 3_600_000  # of the record, taken at once

@@ -220,7 +220,7 @@ def test_the_page_costs_the_same_queries_for_one_division_and_for_thousands(read
         path = reader.desk.here.city.divisions.path(village.code)
         reader.record.whole("fire", moment("2026-12-01"), **{level: path[level] for level in HERE})
     reader.record.write()
-    latest.keep(reader.desk.here.store, reader.desk.now)
+    latest.keep(reader.desk.here.store, reader.desk.now, patience=60)
     asked = {"level=city": {}, "level=village": {"level": "village"}}
     reader.page()  # what is read once only is read now
     number = {name: _statements(reader, **each) for name, each in asked.items()}

@@ -90,7 +90,8 @@ def test_what_is_kept_answers_as_the_record_does(desk: Desk, monkeypatch: pytest
     while desk.now < LAST:
         _pass_time(desk, record, chance.randrange(4 * DAY))
         if chance.random() < 0.75:
-            latest.keep(desk.here.store, desk.now, chance.choice((latest.LATE_MS, latest.LATER_MS)))
+            late = chance.choice((latest.LATE_MS, latest.LATER_MS))
+            latest.keep(desk.here.store, desk.now, late, patience=chance.choice((0, 60, 60)))
         _pass_time(desk, record, chance.randrange(2 * DAY))
         scope, demo = _some_scope(desk, record, chance), chance.random() < 0.5
         with desk.here.store.read() as tx:
@@ -141,7 +142,7 @@ def _earned(desk: Desk, level: str = "county") -> int:
 
 def test_what_was_committed_late_is_found_in_the_next_round_or_at_the_next_sweep(desk: Desk, fire: Proven) -> None:
     fire.write()
-    latest.keep(desk.here.store, desk.now)
+    latest.keep(desk.here.store, desk.now, patience=60)
     for late, place in ((latest.LATE_MS, HERE), (latest.LATER_MS, ELSEWHERE)):
         case = fire.case("fire", desk.now - late - 10 * MINUTE, **place)
         fire.delivered(case, desk.now - late - 9 * MINUTE)
@@ -176,7 +177,7 @@ def test_nobody_keeps_it_and_the_answer_is_the_same(desk: Desk, fire: Proven) ->
     fire.whole("fire", moment("2026-12-19"), **HERE)
     fire.write()
     assert (desk.rows(latest_evidence), _earned(desk)) == ([], 1)
-    latest.keep(desk.here.store, desk.now)
+    latest.keep(desk.here.store, desk.now, patience=60)
     with desk.here.store.write() as tx:
         tx.execute(delete(attempts))
     assert _earned(desk) == 0, "the record decides, whatever is kept"

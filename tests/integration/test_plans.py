@@ -171,7 +171,7 @@ def test_what_a_key_with_a_scope_asks_goes_through_nothing_that_lies_behind(old:
 def test_coverage_of_the_present_goes_through_nothing_that_lies_behind(old: Desk) -> None:
     old.now = now_ms()
     here, divisions = old.here, old.here.city.divisions
-    latest.keep(here.store, old.now)
+    latest.keep(here.store, old.now, patience=60)
     through = r"(SCAN|Seq Scan on) (cases|work_orders|feedbacks|deliveries|attempts|ledger)\b"
     through += "(?! USING INDEX cases_pkey)"  # the first case, when the record begins
     found: dict[str, str] = {}
@@ -184,7 +184,7 @@ def test_coverage_of_the_present_goes_through_nothing_that_lies_behind(old: Desk
             found |= {f"{level} {division}: {plan}": plan for plan in told if re.search(through, plan)}
     old.pass_time(seconds=30)
     with plans(old) as told:
-        latest.keep(here.store, old.now)
+        latest.keep(here.store, old.now, patience=60)
     assert len(told) > 5
     assert [*found, *(plan for plan in told if re.search(through, plan))] == []
 
