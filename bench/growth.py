@@ -30,6 +30,7 @@ from citybrain.city import load_city
 from citybrain.clock import now_ms
 from citybrain.config import Config
 from citybrain.indicators import latest
+from citybrain.indicators.days import day_of
 from citybrain.indicators.scope import levels_of
 from citybrain.store.coverage_tables import coverage_snapshots, latest_evidence
 from citybrain.store.database import Store
@@ -210,7 +211,8 @@ def _keep_as_patrol(record: Store) -> None:
     with record.write() as tx:
         tx.execute(delete(latest_evidence))
     latest.keep(record, now_ms(), patience=math.inf)
-    city, today = load_city(Config.load().city, ""), datetime.now(UTC).date()
+    city = load_city(Config.load().city, "")
+    today = day_of(now_ms(), city.zone)
     figures = {"industries": 0, "total": 0, "declared": 0, "earned": 0, "window_days": 0, "taken_at": 0}  # none is read
     days = [(today - timedelta(days=back)).isoformat() for back in range(1, 366)]
     rows = [

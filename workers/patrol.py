@@ -1,5 +1,5 @@
-"""Patrol: rings for whatever is recorded but not moving, numbers the stream, runs the clocks. It may die at any time:
-everything it does is found in the store and done again by the next one.
+"""Patrol: rings for whatever is recorded but not moving, numbers the stream, runs the clocks, keeps the latest evidence
+ready. It may die at any time: everything it does is found in the store and done again by the next one.
 
 Several may run, on several machines. One acts, by a lease in the store, and each of its writes proves that it still
 does; what a frozen one can do after its time is ring once more, which is harmless.

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from citybrain.indicators.deciding import deciding_cases
 from citybrain.indicators.kinds import (
+    AT_ONCE,
     MOVED,
     PLACED,
     VERIFIED_LEVEL,
@@ -25,9 +26,6 @@ from citybrain.indicators.scope import Scope
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.ledger_tables import MILESTONES, ledger
 from citybrain.store.tables import cases, work_orders
-
-AT_ONCE = 5_000  # cases whose evidence one statement reads
-
 
 Move = tuple[int, dict[str, Any], dict[str, Any]]  # when, from where, to where
 

@@ -15,6 +15,7 @@ from citybrain.store.tables import cases, feedbacks, keys, work_orders
 PLACED = ("county", "town", "village")
 VERIFIED_LEVEL = "village"
 
+AT_ONCE = 500  # cases whose evidence one statement reads: of more PostgreSQL reads the whole month
 LONGEST_ATTEMPT_MS = 60_000  # the index has when an attempt began, evidence is when it was answered
 ANSWERED_AT = attempts.c.at + attempts.c.duration_ms
 DELIVERED = and_(attempts.c.status >= 200, attempts.c.status < 300)

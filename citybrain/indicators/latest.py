@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, fun
 
 from citybrain.indicators.days import DAY_MS
 from citybrain.indicators.kinds import (
+    AT_ONCE,
     COMPLETED,
     PLACED,
     VERIFIED_LEVEL,
@@ -44,7 +45,6 @@ STALE_MS = 600_000  # then the record itself is read
 SLICE_MS = 3_600_000  # of the record, taken at once
 LOOKED_BACK_MS = 366 * DAY_MS
 PATIENCE_SECONDS = 0.5
-AT_ONCE = 500  # cases whose evidence one statement reads: of more PostgreSQL reads the whole month
 
 
 class Kind(StrEnum):
