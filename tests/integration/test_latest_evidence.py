@@ -184,3 +184,15 @@ def test_nobody_keeps_it_and_the_answer_is_the_same(desk: Desk, fire: Proven) ->
     desk.pass_time(minutes=11)
     with desk.here.store.read() as tx:
         assert Latest.at(tx, desk.now, desk.now) is None
+
+
+def test_a_moment_of_the_past_is_not_answered_from_what_is_the_latest_now(desk: Desk, fire: Proven) -> None:
+    for day in (10, 1):
+        fire.whole("fire", desk.now - day * DAY, **HERE)
+    fire.write()
+    latest.keep(desk.here.store, desk.now, patience=60)
+    county = desk.here.city.divisions.level("county")
+    scope = Scope(desk.here.city, "county", None, county, desk.here.city.registry.bases["union"])
+    with desk.here.store.read() as tx:
+        told = coverage(tx, desk.here, scope, desk.now - 5 * DAY, include_demo=False)
+    assert told["earned"]["covered"] == 1
