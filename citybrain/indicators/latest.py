@@ -157,13 +157,16 @@ def keep(store: Store, now: int, late: int = LATE_MS, patience: float = PATIENCE
     for since in range(first, until, SLICE_MS):
         upto = min(since + SLICE_MS, until)
         # No index has when cases were opened, only which were touched since: that is asked at the end, once.
-        _keep(store, since, upto, opened_first if upto == until else None)
+        if not _keep(store, through, since, upto, opened_first if upto == until else None):
+            return False
+        through = max(through or 0, upto)
         if upto < until and time.monotonic() > end:
             return False
     return True
 
 
-def _keep(store: Store, since: int, until: int, opened_since: int | None) -> None:
+def _keep(store: Store, known: int | None, since: int, until: int, opened_since: int | None) -> bool:
+    """Nothing, and false, if somebody else kept or emptied it meanwhile: `known` is until when it was kept."""
     begins: dict[Kind, int] = dict.fromkeys(ALONE, since)
     through = [Kind.THROUGH]
     if opened_since is None:
@@ -186,12 +189,15 @@ def _keep(store: Store, since: int, until: int, opened_since: int | None) -> Non
     nowhere = Where("", "", "", "")._asdict()
     rows += [{"kind": kind, "real": True, **nowhere, "at": until, "case_id": ""} for kind in through]
     with store.write() as tx:
+        if _through(tx, Kind.THROUGH) != known:
+            return False
         for part in _parts(left):
             tx.execute(delete(latest_evidence).where(_KEPT_WHERE.in_(part)))
         new = insert_or(tx.dialect, latest_evidence)
         later = {"at": new.excluded.at, "case_id": new.excluded.case_id}
         keys = latest_evidence.primary_key.columns
         tx.execute(new.on_conflict_do_update(index_elements=keys, set_=later, where=new.excluded.at > kept.at), rows)
+    return True
 
 
 def _through(tx: Connection, kind: Kind) -> int | None:

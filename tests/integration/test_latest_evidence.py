@@ -16,6 +16,7 @@ from citybrain.indicators.coverage import coverage
 from citybrain.indicators.latest import Latest
 from citybrain.indicators.scope import Scope, levels_of
 from citybrain.store.coverage_tables import latest_evidence
+from citybrain.store.database import Store
 from citybrain.store.dispatch_tables import attempts
 from citybrain.store.tables import cases, metadata
 
@@ -196,3 +197,25 @@ def test_a_moment_of_the_past_is_not_answered_from_what_is_the_latest_now(desk: 
     with desk.here.store.read() as tx:
         told = coverage(tx, desk.here, scope, desk.now - 5 * DAY, include_demo=False)
     assert told["earned"]["covered"] == 1
+
+
+def test_who_was_overtaken_while_it_looked_keeps_nothing(
+    desk: Desk, fire: Proven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fire.whole("fire", desk.now - DAY, **HERE)
+    fire.write()
+    latest.keep(desk.here.store, desk.now, patience=60)
+    touched = latest._touched
+
+    def emptied_meanwhile(tx: Any, *span: int) -> Any:
+        with Store(desk.here.store.url).write() as other:
+            other.execute(delete(latest_evidence))
+        return touched(tx, *span)
+
+    desk.pass_time(minutes=1)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(latest, "_touched", emptied_meanwhile)
+        assert latest.keep(desk.here.store, desk.now) is False
+    assert desk.rows(latest_evidence) == []
+    assert latest.keep(desk.here.store, desk.now, patience=60) is True
+    assert _earned(desk) == 1
