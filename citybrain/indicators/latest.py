@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, or_, select, tuple_
 
 from citybrain.indicators.days import DAY_MS
 from citybrain.indicators.kinds import (
@@ -149,45 +149,47 @@ def keep(store: Store, now: int, late: int = LATE_MS, patience: float = PATIENCE
     with store.read() as tx:
         begun, through, opened = record_begins(tx), _through(tx, Kind.THROUGH), _through(tx, Kind.OPENED_THROUGH)
     until = now - SETTLED_MS
-    if begun is None or begun > until:
+    begins = until if begun is None else max(begun - 1, until - LOOKED_BACK_MS)
+    upto, opened_since = (begins if each is None else each - late for each in (through, opened))
+    if upto >= until:
         return True
-    begins = max(begun - 1, until - LOOKED_BACK_MS)
-    first, opened_first = (begins if each is None else each - late for each in (through, opened))
+    found: Found = {}
+    left: set[Where] = set()
     end = time.monotonic() + patience
-    for since in range(first, until, SLICE_MS):
-        upto = min(since + SLICE_MS, until)
-        # No index has when cases were opened, only which were touched since: that is asked at the end, once.
-        if not _keep(store, through, since, upto, opened_first if upto == until else None):
-            return False
-        through = max(through or 0, upto)
-        if upto < until and time.monotonic() > end:
-            return False
-    return True
+    while upto < until:
+        since, upto = upto, min(upto + SLICE_MS, until)
+        begins_of = dict.fromkeys(ALONE, since) | {Kind.OPENED: opened_since}
+        if upto < until:  # no index has when cases were opened, only which were touched since: that is asked once
+            del begins_of[Kind.OPENED]
+        with store.read() as tx:
+            left |= _add_recorded(tx, begins_of, since, upto, found)
+        if time.monotonic() > end:
+            break
+    return _write(store, through, upto, upto == until, found, left) and upto == until
 
 
-def _keep(store: Store, known: int | None, since: int, until: int, opened_since: int | None) -> bool:
+def _add_recorded(tx: Connection, begins_of: Mapping[Kind, int], since: int, until: int, found: Found) -> set[Where]:
+    """Adds what was found in a slice. Returns where what is kept must go before that is written."""
+    moved = _moved(tx, since, until)
+    left = _left(tx, moved)
+    anew = moved | _cases_in(tx, left)
+    parts = [_alone(tx, kind, begins, until) for kind, begins in begins_of.items()]
+    parts += [_alone(tx, kind, until - LOOKED_BACK_MS, until, anew) for kind in ALONE if anew]
+    parts.append(_together(tx, anew | _touched(tx, since, until), until))
+    for part in parts:
+        for what, last in part.items():
+            _take(found, what, last)
+    return left
+
+
+def _write(store: Store, known: int | None, until: int, with_opened: bool, found: Found, left: set[Where]) -> bool:
     """Nothing, and false, if somebody else kept or emptied it meanwhile: `known` is until when it was kept."""
-    begins: dict[Kind, int] = dict.fromkeys(ALONE, since)
-    through = [Kind.THROUGH]
-    if opened_since is None:
-        del begins[Kind.OPENED]
-    else:
-        begins[Kind.OPENED] = opened_since
-        through.append(Kind.OPENED_THROUGH)
-    with store.read() as tx:
-        moved = _moved(tx, since, until)
-        left = _left(tx, moved)
-        anew = moved | _cases_in(tx, left)
-        parts = [_alone(tx, kind, begin, until) for kind, begin in begins.items()]
-        parts += [_alone(tx, kind, until - LOOKED_BACK_MS, until, anew) for kind in ALONE if anew]
-        parts.append(_together(tx, anew | _touched(tx, since, until), until))
+    nowhere = Where("", "", "", "")
+    through = [Kind.THROUGH, Kind.OPENED_THROUGH] if with_opened else [Kind.THROUGH]
+    told = found | {What(kind, True, nowhere): Last(until, "") for kind in through}
     rows = [
-        {"kind": kind, "real": real, **where._asdict(), **last._asdict()}
-        for part in parts
-        for (kind, real, where), last in part.items()
+        {"kind": kind, "real": real, **where._asdict(), **last._asdict()} for (kind, real, where), last in told.items()
     ]
-    nowhere = Where("", "", "", "")._asdict()
-    rows += [{"kind": kind, "real": True, **nowhere, "at": until, "case_id": ""} for kind in through]
     with store.write() as tx:
         if _through(tx, Kind.THROUGH) != known:
             return False
@@ -240,10 +242,15 @@ def _left(tx: Connection, moved: set[str]) -> set[Where]:
 
 def _cases_in(tx: Connection, places: set[Where]) -> set[str]:
     found: set[str] = set()
-    for where in places:  # a few: cases are seldom moved when something was done
-        here = [cases.c[level] == (getattr(where, level) or None) for level in PLACED]
-        found.update(tx.execute(select(cases.c.id).where(cases.c.domain == where.domain, *here)).scalars())
+    for part in _parts(places):
+        here = or_(*(_is_in(where) for where in part))
+        found.update(tx.execute(select(cases.c.id).where(here)).scalars())
     return found
+
+
+def _is_in(where: Where) -> ColumnElement[bool]:
+    place = (cases.c[level] == (getattr(where, level) or None) for level in PLACED)
+    return and_(cases.c.domain == where.domain, *place)
 
 
 def _touched(tx: Connection, since: int, until: int) -> set[str]:
