@@ -31,12 +31,12 @@ from citybrain.indicators.kinds import (
     relocations,
 )
 from citybrain.indicators.scope import Scope
+from citybrain.store.bulk import insert_or_renew
 from citybrain.store.coverage_tables import latest_evidence
 from citybrain.store.database import Store
 from citybrain.store.dispatch_tables import deliveries
 from citybrain.store.ledger_tables import ledger
 from citybrain.store.tables import cases, feedbacks, work_orders
-from citybrain.store.upsert import insert_or
 
 SETTLED_MS = 5_000  # what was recorded longer ago is committed
 LATE_MS = 15_000  # if it was not, it is found within so long; at every sweep within much longer
@@ -195,10 +195,7 @@ def _write(store: Store, known: int | None, until: int, with_opened: bool, found
             return False
         for part in _parts(left):
             tx.execute(delete(latest_evidence).where(_KEPT_WHERE.in_(part)))
-        new = insert_or(tx.dialect, latest_evidence)
-        later = {"at": new.excluded.at, "case_id": new.excluded.case_id}
-        keys = latest_evidence.primary_key.columns
-        tx.execute(new.on_conflict_do_update(index_elements=keys, set_=later, where=new.excluded.at > kept.at), rows)
+        insert_or_renew(tx, latest_evidence, rows, by="at")
     return True
 
 

@@ -32,6 +32,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
 
 from citybrain.store.engine import quote_nothing
+from citybrain.store.upsert import insert_or
 
 Rows = Sequence[dict[str, Any]]
 Convert = Callable[[Any], Any]
@@ -113,6 +114,18 @@ def insert_new(tx: Connection, table: Table, rows: Rows) -> int:
     return tx.execute(_inserting_new(table, names), {"document": _document(tx, table, rows)}).rowcount
 
 
+def insert_or_renew(tx: Connection, table: Table, rows: Rows, by: str) -> None:
+    """Inserts each row, or sets the one with its primary key where the new one is larger in the column `by`. No two of
+    them have one key."""
+    if not rows:
+        return
+    names = tuple(rows[0])
+    if tx.dialect.name != "postgresql":
+        _for_each(tx, _renewing_each(table, names, by, tx.dialect), rows)
+    else:
+        tx.execute(_renewing_by_document(table, names, by, tx.dialect), {"document": _document(tx, table, rows)})
+
+
 def update_rows(tx: Connection, table: Table, keys: Sequence[str], rows: Rows, **add: int) -> int:
     """Sets the other columns of each row where its `keys` are equal, and adds to the columns that `add` names. Returns
     how many were met."""
@@ -134,6 +147,24 @@ def _update(table: Table, keys: Sequence[str], given: Mapping[str, Any], add: It
 def _inserting_new(table: Table, names: tuple[str, ...]) -> Insert:
     ignoring = postgresql_insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     return ignoring.from_select(list(names), select(*_recordset(table, names).values()))
+
+
+@lru_cache(maxsize=200)
+def _renewing_each(table: Table, names: tuple[str, ...], by: str, dialect: Dialect) -> Prepared:
+    return _prepared(table, _renewing(table, names, by, dialect).compile(dialect=dialect, column_keys=list(names)))
+
+
+@lru_cache(maxsize=200)
+def _renewing_by_document(table: Table, names: tuple[str, ...], by: str, dialect: Dialect) -> Insert:
+    given = select(*_recordset(table, names).values())
+    return _renewing(table, names, by, dialect).from_select(list(names), given)
+
+
+def _renewing(table: Table, names: Sequence[str], by: str, dialect: Dialect) -> Insert:
+    new = insert_or(dialect, table)
+    keys = table.primary_key.columns
+    changed = {name: new.excluded[name] for name in names if name not in keys}
+    return new.on_conflict_do_update(index_elements=keys, set_=changed, where=new.excluded[by] > table.c[by])
 
 
 @lru_cache(maxsize=200)
