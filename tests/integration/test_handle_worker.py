@@ -227,7 +227,7 @@ def test_an_event_that_kills_its_worker_three_times_is_quarantined_and_takes_no_
     end_leases()
     ended = [work() for _ in good]  # each alone, the others while the lease of the dead worker still runs
     assert sorted(ended) == [0, 0, 0, 0, 9]
-    assert [desk.event(each).state for each in (deadly, *good)] == ["received", *["cased"] * 5]
+    assert [desk.event(each).state for each in good] == ["cased"] * 5
     end_leases()
     assert work() == 0
     row = desk.event(deadly)
