@@ -72,6 +72,7 @@ def test_a_stranger_comes_from_the_terminal_to_a_closed_case(visits: Any, servic
     expect(case).to_contain_text("从哪里开始")
     case.get_by_role("link", name="待分拨").click()
     expect(page.get_by_role("heading", name="待分拨", exact=True)).to_be_visible()
+    expect(page.locator("table.cases[aria-multiselectable]")).to_be_visible()  # clicks are heard from then
     page.get_by_role("row").filter(has_text="待分拨").first.click()
 
     expect(case).to_contain_text("下一步：规则没有判定，由您决定：核对位置，选择事件类型，核对主办部门，点“派遣”。")
