@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +89,7 @@ def receiving(folder: Path, events: int) -> Iterator[tuple[str, Arrivals]]:
 @contextmanager
 def running(contestant: C, reports: Sequence[bytes], plan: Plan, folder: Path) -> Iterator["Running[C]"]:
     """A contestant that takes events, until the block ends; its receiver is checked to have found no forgery."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is told to end ends what it started, too
     with receiving(folder, len(reports)) as (hook, arrivals):
         try:
             (folder / "secret").write_text(contestant.start(hook))

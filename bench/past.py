@@ -89,10 +89,10 @@ class Past:
                 for slot in range(first, min(first + SLOTS_A_COMMIT, slots.stop)):
                     self._write_slot(tx, slot)
         self.slots = slots.stop
-        with self._store.write() as tx:
-            if tx.dialect.name == "postgresql":
+        if self._store.engine.dialect.name == "postgresql":  # as autovacuum does; an SQLite in use has no statistics
+            with self._store.write() as tx:
                 tx.execute(text("SET LOCAL lock_timeout = 0"))  # it may be vacuumed at the moment
-            tx.execute(text("ANALYZE"))
+                tx.execute(text("ANALYZE"))
         return len(slots) * self.seeds
 
     def _write_slot(self, tx: Connection, slot: int) -> None:
