@@ -45,7 +45,16 @@ SORTS: dict[str, list[SortKey]] = {
     "grade": [(cases.c.grade, False), (cases.c.id, False)],
     "updated": [(cases.c.updated_at, True), (cases.c.id, True)],
 }
-NARROWING = ("status", "domain", "division", "department", "q")
+_id, _updated = cases.c.id.concat(""), cases.c.updated_at + 0
+# What is rare among the cases in work is read from their index and sorted: at the end of another there may be none.
+# PostgreSQL chooses by its statistics, SQLite has none.
+UNINDEXED: dict[str, list[SortKey]] = {
+    "newest": [(_id, True)],
+    "oldest": [(_id, False)],
+    "updated": [(_updated, True), (_id, True)],
+}
+NARROWING = ("domain", "division", "department", "q")
+RARE_IN_WORK = ("overdue", "soon", "asked", "muted")
 SHOWN = 200  # events, deliveries or entries of one case that its page carries
 
 
@@ -59,9 +68,13 @@ def list_cases(tx: Connection, key: Key, here: Installation, asked: Mapping[str,
     if sort == "due" and wanted and not wanted & TICKING:
         sort = "oldest"  # which is the same where no clock runs, and needs no sorting
     query = filtered(select(cases).where(cases_visible(key, here.city)), here.city, asked, now)
-    rare = not _in_work(asked) and (narrowed(key) or any(asked.get(name) for name in NARROWING))
-    cursor, limit, looked = asked.get("cursor"), asked["limit"], LOOKED if rare else None
-    return page(tx, query, SORTS[sort], cursor, limit, lambda row: short(row, here.city, now), looked=looked)
+    in_work, order = _in_work(asked), SORTS[sort]
+    rare = narrowed(key) or any(asked.get(name) for name in NARROWING)
+    if in_work and tx.dialect.name == "sqlite" and (rare or any(asked.get(name) for name in RARE_IN_WORK)):
+        order = UNINDEXED.get(sort, order)
+    looked = LOOKED if not in_work and (rare or asked.get("status")) else None
+    cursor, limit = asked.get("cursor"), asked["limit"]
+    return page(tx, query, order, cursor, limit, lambda row: short(row, here.city, now), looked=looked)
 
 
 def _statuses(asked: Mapping[str, Any]) -> frozenset[str]:

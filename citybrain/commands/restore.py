@@ -166,7 +166,8 @@ def _fill(tx: Connection, given: Backup, say: Say) -> None:
     if (tuple(last) if last else None) != ((made.root.number, made.root.hash) if made.root else None):
         raise RestoreRefused("the ledger's last root is not the manifest's; nothing was kept")
     upgrade(tx)
-    tx.execute(text("ANALYZE"))
+    if tx.dialect.name == "postgresql":  # an SQLite is planned without statistics, before and after
+        tx.execute(text("ANALYZE"))
 
 
 def _table(each: TableContent) -> Table:

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,10 +22,9 @@ from citybrain.indicators.kinds import (
     completing,
     delivered_messages,
     passed_verifications,
+    relocations_of,
 )
 from citybrain.indicators.scope import Scope
-from citybrain.store.dispatch_tables import deliveries
-from citybrain.store.ledger_tables import MILESTONES, ledger
 from citybrain.store.tables import cases, work_orders
 
 Move = tuple[int, dict[str, Any], dict[str, Any]]  # when, from where, to where
@@ -59,24 +59,23 @@ def evidence_at(tx: Connection, scopes: Sequence[Scope], moments: Sequence[int],
 def _read(tx: Connection, since: int, until: int, mine: Sequence[Any], verified: bool) -> Evidence:
     """The evidence of the cases whose ids the parts of `mine` have."""
 
-    def rows(query: Select[Any], id_: Any) -> list[Row[Any]]:
-        return [row for part in mine for row in tx.execute(query.where(id_.in_(part)))]
+    def rows(ask: Callable[[Any], Select[Any]]) -> list[Row[Any]]:
+        return [row for part in mine for row in tx.execute(ask(part))]
 
     columns = (cases.c.id, cases.c.number, cases.c.domain, cases.c.demo, *(cases.c[level] for level in PLACED))
-    known = rows(select(*columns), cases.c.id)
+    known = rows(lambda of: select(*columns).where(cases.c.id.in_(of)))
     number = {row.id: index for index, row in enumerate(known)}
 
-    def of_these(query: Select[Any], id_: Any) -> Sequence[Row[Any]]:
-        return [row for row in rows(query, id_) if row.case_id in number]
+    def of_these(kind: Callable[..., Select[Any]]) -> Sequence[Row[Any]]:
+        return [row for row in rows(partial(kind, since, until)) if row.case_id in number]
 
-    moved = select(ledger.c.chain, ledger.c.at, ledger.c.data).where(MILESTONES, ledger.c.action == "relocated")
     return Evidence(
         known,
         number,
-        _moves(rows(moved.order_by(ledger.c.at, ledger.c.seq), ledger.c.chain), number),
-        of_these(delivered_messages(since, until), deliveries.c.case_id),
-        of_these(completed_feedback(since, until), work_orders.c.case_id),
-        of_these(passed_verifications(since, until), ledger.c.chain) if verified else (),
+        _moves(rows(relocations_of), number),
+        of_these(delivered_messages),
+        of_these(completed_feedback),
+        of_these(passed_verifications) if verified else (),
     )
 
 

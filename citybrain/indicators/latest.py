@@ -8,7 +8,7 @@ A kind that is several things together is as late as the earliest of them: so lo
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -58,12 +58,12 @@ class Kind(StrEnum):
     CHECKED = "checked"  # and passed
 
 
-# How each is asked for, and which column has the case.
-ALONE: Mapping[Kind, tuple[Any, Any]] = {
-    Kind.OPENED: (opened_cases, cases.c.id),
-    Kind.DELIVERED: (delivered_messages, deliveries.c.case_id),
-    Kind.COMPLETED: (completed_feedback, work_orders.c.case_id),
-    Kind.PASSED: (passed_verifications, ledger.c.chain),
+# How each is asked for.
+ALONE: Mapping[Kind, Callable[..., Select[Any]]] = {
+    Kind.OPENED: opened_cases,
+    Kind.DELIVERED: delivered_messages,
+    Kind.COMPLETED: completed_feedback,
+    Kind.PASSED: passed_verifications,
 }
 TOGETHER = {
     Kind.HANDLED: (Kind.DELIVERED, Kind.COMPLETED),
@@ -264,11 +264,9 @@ def _touched(tx: Connection, since: int, until: int) -> set[str]:
 
 def _alone(tx: Connection, kind: Kind, since: int, until: int, of: Collection[str] | None = None) -> Found:
     """The latest of one kind in that time; `of` these cases only."""
-    ask, case_id = ALONE[kind]
-    query = ask(since, until)
     found: Found = {}
     for part in [None] if of is None else _parts(of):
-        told = (query if part is None else query.where(case_id.in_(part))).subquery()
+        told = ALONE[kind](since, until, part).subquery()
         for row in tx.execute(_latest_by_place(told, since, until)):
             for real in (False, True) if row.real else (False,):
                 _take(found, What(kind, real, _where(row)), Last(row.at, row.id))
@@ -304,8 +302,7 @@ def _together(tx: Connection, of: Collection[str], until: int) -> Found:
 
 def _ends(tx: Connection, kind: Kind, of: Sequence[str], until: int) -> dict[str, tuple[Any, Any]]:
     """By case the latest of all, and of those that are not of the demonstration."""
-    ask, case_id = ALONE[kind]
-    told = ask(0, until).where(case_id.in_(of)).subquery()
+    told = ALONE[kind](0, until, of).subquery()
     real = func.max(case((told.c.demo.is_(True), None), else_=told.c.at))
     query = select(told.c.case_id, func.max(told.c.at), real).where(told.c.at <= until).group_by(told.c.case_id)
     return {row[0]: (row[1], row[2]) for row in tx.execute(query)}

@@ -68,7 +68,7 @@ def read_record(tx: Connection, scope: Scope, at: int, now: int, include_demo: b
         if latest:
             last[code] = latest.last(scope, kind, since, real=not include_demo)
         else:
-            last[code] = _last(tx, scope, ALONE[kind][0](since, at), include_demo)
+            last[code] = _last(tx, scope, ALONE[kind](since, at), include_demo)
     return Record(last, _failed(tx, scope, since, at) if scope.single else {}, scope.window)
 
 
