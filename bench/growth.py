@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
@@ -181,7 +182,8 @@ async def _at(here: Running[Citybrain], record: Store) -> list[str]:
     batch, _ = await here.flood("batch", MEASURED)
     idle = median((await here.idle()).delivered)
     _until_none(record, _kept_before(now_ms()))
-    pages = [_looked(here.contestant, path) for path in PAGES.values()]
+    with _nothing_to_tidy(record):
+        pages = [_looked(here.contestant, path) for path in PAGES.values()]
     held = costs.memory(here.contestant).values()
     return [
         *(f"{sum(found.cpu_ms.values()):.2f}" for found in (single, batch)), f"{idle:.1f}",
@@ -239,6 +241,25 @@ def _tidy(record: Store) -> None:
         alone.execute(text("CHECKPOINT"))
         while alone.execute(_TIDYING).scalar():
             time.sleep(0.5)
+
+
+@contextmanager
+def _nothing_to_tidy(record: Store) -> Iterator[None]:
+    """What PostgreSQL does by itself after the events is theirs, and no part of what a page costs."""
+    _autovacuum(record, "off")
+    _tidy(record)
+    try:
+        yield
+    finally:
+        _autovacuum(record, "on")
+
+
+def _autovacuum(record: Store, setting: str) -> None:
+    if record.engine.dialect.name != "postgresql":
+        return
+    with record.apart() as alone:
+        alone.execute(text(f"ALTER SYSTEM SET autovacuum = {setting}"))
+        alone.execute(text("SELECT pg_reload_conf()"))
 
 
 def _add_endpoints(citybrain: Citybrain, number: int) -> None:
