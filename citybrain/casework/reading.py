@@ -47,7 +47,7 @@ SORTS: dict[str, list[SortKey]] = {
 }
 _id, _updated = cases.c.id.concat(""), cases.c.updated_at + 0
 # What is rare among the cases in work is read from their index and sorted: at the end of another there may be none.
-# PostgreSQL chooses by its statistics, SQLite has none.
+# How many are overdue no statistics say; whose they are PostgreSQL's do, and SQLite has none.
 UNINDEXED: dict[str, list[SortKey]] = {
     "newest": [(_id, True)],
     "oldest": [(_id, False)],
@@ -69,10 +69,10 @@ def list_cases(tx: Connection, key: Key, here: Installation, asked: Mapping[str,
         sort = "oldest"  # which is the same where no clock runs, and needs no sorting
     query = filtered(select(cases).where(cases_visible(key, here.city)), here.city, asked, now)
     in_work, order = _in_work(asked), SORTS[sort]
-    rare = narrowed(key) or any(asked.get(name) for name in NARROWING)
-    if in_work and tx.dialect.name == "sqlite" and (rare or any(asked.get(name) for name in RARE_IN_WORK)):
+    narrow = narrowed(key) or any(asked.get(name) for name in NARROWING)
+    if in_work and (any(asked.get(name) for name in RARE_IN_WORK) or (narrow and tx.dialect.name == "sqlite")):
         order = UNINDEXED.get(sort, order)
-    looked = LOOKED if not in_work and (rare or asked.get("status")) else None
+    looked = LOOKED if not in_work and (narrow or asked.get("status")) else None
     cursor, limit = asked.get("cursor"), asked["limit"]
     return page(tx, query, order, cursor, limit, lambda row: short(row, here.city, now), looked=looked)
 

@@ -116,7 +116,7 @@ def test_a_known_key_waits_for_no_look_that_only_a_wrong_one_needs(desk: Desk) -
     assert asyncio.run(both())
 
 
-def test_who_comes_while_the_keys_are_read_shares_that_one_look(desk: Desk) -> None:
+def test_who_comes_while_the_keys_are_read_shares_that_look_or_the_next(desk: Desk) -> None:
     ring, reads = Keyring(desk.here.store, desk.clock), list[str]()
     plain = create(ADMIN, desk.here, {"role": "operator", "name": "wang"})["key"]
     event.listen(desk.here.store.engine, "before_cursor_execute", lambda *given: reads.append(given[2]))
@@ -125,7 +125,8 @@ def test_who_comes_while_the_keys_are_read_shares_that_one_look(desk: Desk) -> N
         return [key.name for key in await asyncio.gather(*(ring.checked(plain) for _ in range(50)))]
 
     assert asyncio.run(many()) == ["wang"] * 50
-    assert len([each for each in reads if "FROM keys" in each]) == 1
+    # Who comes when a look has begun waits for the next, and nobody for a third.
+    assert 1 <= len([each for each in reads if "FROM keys" in each]) <= 2
 
 
 def test_a_process_stops_although_the_last_uses_cannot_be_written(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
