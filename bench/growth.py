@@ -93,28 +93,8 @@ class Reports(Sequence[bytes]):
 def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> None:
     """Cost of an event and of the pages at several sizes of the record."""
     sizes = [int(each) for each in events.split(",")]
-    runs, editions = (work / "growth").resolve(), (work / "editions").resolve()
-    shutil.rmtree(runs, ignore_errors=True)
-    plan = Plan(seconds=5, events=MEASURED, idle=20, connections=64, batch=1_000)
-    reports = Reports(make_reports(editions), SEED_CASES + len(sizes) * (2 * MEASURED + plan.idle))
-    citybrain = Citybrain(runs / "data", editions, workers, opened(store))
-    rows = []
-    with running(citybrain, reports, plan, runs / "receiver") as here:
-        _add_endpoints(citybrain, endpoints - 1)
-        record = Store(citybrain.database_url, patient=True)
-        past = uvloop.run(_past(here, record))
-        parts = list(citybrain.processes())
-        for size in sizes:
-            begun = time.monotonic()
-            written = past.write(size - past.stored) if size > past.stored else 0
-            tell(f"{written:,} events of the past in {time.monotonic() - begun:.0f} s")
-            _snapshots_as_patrol(record)
-            _tidy(record)
-            rows.append([f"{past.stored:,}", *uvloop.run(_at(here, record))])
-            rows[-1].append(f"{citybrain.stored_bytes() / past.stored:,.0f}")
-            tell(" | ".join(rows[-1]))
-        record.close()
-    shutil.rmtree(runs)
+    looked = [_look_at(size, endpoints, workers, store, work) for size in sizes]
+    parts, rows = looked[0][0], [row for _, row in looked]
     head = ["", *(row[0] for row in rows)]
     what = [
         "single POST, CPU ms an event", "NDJSON, CPU ms an event", "idle, 202 to webhook, ms",
@@ -125,6 +105,30 @@ def main(events: str, endpoints: int, workers: int, store: str, work: Path) -> N
     drawn = {name: [float(row[1 + what.index(name)]) for row in rows] for name in what if name.startswith(DRAWN)}
     draw_growth(sizes, drawn, work / f"growth-{store}-{endpoints}.svg")
     click.echo(table)
+
+
+def _look_at(size: int, endpoints: int, workers: int, store: str, work: Path) -> tuple[list[str], list[str]]:
+    """A record of its own, so that as much is in work at every size. Returns the names of the processes, and a row."""
+    runs, editions = (work / "growth").resolve(), (work / "editions").resolve()
+    shutil.rmtree(runs, ignore_errors=True)
+    plan = Plan(seconds=5, events=MEASURED, idle=20, connections=64, batch=1_000)
+    reports = Reports(make_reports(editions), SEED_CASES + 2 * MEASURED + plan.idle)
+    citybrain = Citybrain(runs / "data", editions, workers, opened(store))
+    with running(citybrain, reports, plan, runs / "receiver") as here:
+        _add_endpoints(citybrain, endpoints - 1)
+        record = Store(citybrain.database_url, patient=True)
+        past = uvloop.run(_past(here, record))
+        begun = time.monotonic()
+        written = past.write(size - past.stored) if size > past.stored else 0
+        tell(f"{written:,} events of the past in {time.monotonic() - begun:.0f} s")
+        _snapshots_as_patrol(record)
+        _tidy(record)
+        row = [f"{past.stored:,}", *uvloop.run(_at(here, record)), f"{citybrain.stored_bytes() / past.stored:,.0f}"]
+        tell(" | ".join(row))
+        record.close()
+        parts = list(citybrain.processes())
+    shutil.rmtree(runs)
+    return parts, row
 
 
 async def _past(here: Running[Citybrain], record: Store) -> Past:
